@@ -1,0 +1,17 @@
+//! What the runtime needs from the outside. Each port is bound to one scope before the runtime sees it.
+
+mod clock;
+mod model;
+mod script;
+mod store;
+
+pub use clock::{Clock, SystemClock};
+pub use model::{
+    Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
+    Role, Secret, StopReason, ToolCall, ToolSpec,
+};
+pub use script::{
+    Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode,
+    ScriptOutcome, ScriptValue, Scripts, StopCause, VarChange, Vars,
+};
+pub use store::Store;

@@ -1,0 +1,311 @@
+//! What a checked document is lowered to: everything the engine needs to run it, and nothing of how it was written but
+//! the places. A document without error diagnostics always lowers; one with errors never does.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aikit_core::{AgentId, Language, TextRange};
+use semver::Version;
+use serde_json::Value;
+
+use crate::{expr::Expr, template::Template};
+
+/// An executable agent.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Who it is.
+    pub agent: PlanAgent,
+    /// SHA-256 of the document, lower-case hex.
+    pub digest: String,
+    /// JSON Schema that the inputs must fit.
+    pub inputs: Value,
+    /// JSON Schema that the result must fit, where declared.
+    pub outputs: Option<Value>,
+    /// Declared models by name. Always holds `default_model`.
+    pub models: BTreeMap<String, ModelPlan>,
+    /// The model that a step without `model` uses.
+    pub default_model: String,
+    /// `intelligence.prompts.system`.
+    pub system: Option<PromptPlan>,
+    /// `intelligence.prompts.templates`.
+    pub prompts: BTreeMap<String, PromptPlan>,
+    /// `intelligence.output`: what a model's answer must fit.
+    pub output: Option<OutputPlan>,
+    /// Declared tools by name, in the order of the document.
+    pub tools: Vec<ToolPlan>,
+    /// What the agent does.
+    pub behavior: BehaviorPlan,
+    /// Initial state (`behavior.state.initial`), an object.
+    pub state: Value,
+    /// JSON Schema of the state, where declared.
+    pub state_schema: Option<Value>,
+    /// Bounds of one run.
+    pub limits: RunLimits,
+}
+
+/// Identity as templates and records see it.
+#[derive(Debug, Clone)]
+pub struct PlanAgent {
+    /// `identity.agent_id`.
+    pub id: AgentId,
+    /// `identity.name`.
+    pub name: String,
+    /// `identity.version`.
+    pub version: Version,
+    /// `identity.description`.
+    pub description: Option<String>,
+}
+
+/// A declared model.
+#[derive(Debug, Clone)]
+pub struct ModelPlan {
+    /// Name of the provider adapter.
+    pub provider: String,
+    /// The model at the provider.
+    pub model: String,
+    /// Endpoint, where declared.
+    pub base_url: Option<String>,
+    /// Name under `governance.security.secrets` of the credential, where declared.
+    pub secret: Option<SecretSource>,
+    /// Sampling.
+    pub parameters: ModelParametersPlan,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// US dollars per million input and output tokens, where declared.
+    pub pricing: Option<(f64, f64)>,
+    /// Where it is declared.
+    pub range: TextRange,
+}
+
+/// Where a credential comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable that the operator lets through.
+    Env(String),
+    /// The tenant's configuration.
+    Tenant(String),
+}
+
+/// Sampling parameters as declared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ModelParametersPlan {
+    /// 0 to 2.
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    pub top_p: Option<f64>,
+    /// Upper bound of the answer.
+    pub max_tokens: Option<u32>,
+    /// Stop texts.
+    pub stop: Vec<String>,
+    /// Seed.
+    pub seed: Option<u64>,
+}
+
+/// A prompt: one text, or a list of messages.
+#[derive(Debug, Clone)]
+pub enum PromptPlan {
+    /// One text; its role follows from where it stands.
+    Text(Template),
+    /// Messages in order: role (`system`, `user`, `assistant`) and text.
+    Messages(Vec<(String, Template)>),
+}
+
+/// What a model's answer must fit.
+#[derive(Debug, Clone)]
+pub struct OutputPlan {
+    /// JSON Schema of the answer.
+    pub schema: Value,
+    /// What happens to an answer that does not fit.
+    pub on_invalid: OnInvalid,
+    /// How many repairs or retries at most.
+    pub max_repairs: u32,
+}
+
+/// What happens to an answer that does not fit its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// The model is shown its answer and the violations.
+    Repair,
+    /// The same request again.
+    Retry,
+    /// The step fails.
+    Fail,
+}
+
+/// A declared tool.
+#[derive(Debug, Clone)]
+pub struct ToolPlan {
+    /// Its name.
+    pub name: String,
+    /// What it is good for.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub input: Value,
+    /// JSON Schema of its result, where declared.
+    pub output: Option<Value>,
+    /// What runs.
+    pub kind: ToolKind,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// Where it is declared.
+    pub range: TextRange,
+}
+
+/// What a tool runs.
+#[derive(Debug, Clone)]
+pub enum ToolKind {
+    /// One that comes with aikit, by name.
+    Builtin(String),
+    /// A script; `ctx.inputs` holds the arguments.
+    Script(ScriptPlan),
+}
+
+/// Code inside a document.
+#[derive(Debug, Clone)]
+pub struct ScriptPlan {
+    /// Lua or JavaScript.
+    pub language: Language,
+    /// The code, decoded.
+    pub code: String,
+    /// The scalar in the document.
+    pub range: TextRange,
+    /// Line of the document, from 0, on which the code's first line stands.
+    pub first_line: u32,
+    /// Interpreter instructions at most, where declared.
+    pub instructions: Option<u64>,
+    /// Heap at most, in bytes, where declared.
+    pub memory: Option<u64>,
+}
+
+/// What the agent does.
+#[derive(Debug, Clone)]
+pub enum BehaviorPlan {
+    /// One conversation turn: system prompt, the inputs as the user's message, tools until the model is done.
+    Chat {
+        /// How many rounds of model and tools at most.
+        max_iterations: u32,
+    },
+    /// Steps in order; the last output is the result unless a `return` gave one.
+    Steps(Vec<StepPlan>),
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct StepPlan {
+    /// Its name, unique in the document.
+    pub name: String,
+    /// The step's mapping in the document.
+    pub range: TextRange,
+    /// Line of the document on which it begins, from 0.
+    pub line: u32,
+    /// Runs only if this holds.
+    pub when: Option<Expr>,
+    /// Steps that must have ended before.
+    pub needs: Vec<String>,
+    /// What it does.
+    pub kind: StepKind,
+    /// JSON Schema that its output must fit.
+    pub output: Option<Value>,
+    /// `state.key` ← expression over the scope, `output` being the step's own.
+    pub save: Vec<(String, Expr)>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    /// Asks a model.
+    Llm {
+        /// The user's part of the prompt.
+        prompt: PromptPlan,
+        /// A declared model; `None` is the default.
+        model: Option<String>,
+        /// Declared tools that the model may call.
+        tools: Vec<String>,
+        /// What the answer must fit.
+        output: Option<OutputPlan>,
+        /// How many rounds of model and tools at most.
+        max_iterations: u32,
+    },
+    /// Calls a declared tool.
+    Tool {
+        /// Its name.
+        tool: String,
+        /// Its arguments.
+        args: Dynamic,
+    },
+    /// Runs a script.
+    Script(ScriptPlan),
+    /// Writes the state: key ← value.
+    Set(Vec<(String, Dynamic)>),
+    /// Runs the steps of the first case that holds.
+    Switch {
+        /// Guard and steps, in order.
+        cases: Vec<(Expr, Vec<StepPlan>)>,
+        /// Steps when none holds.
+        default: Vec<StepPlan>,
+    },
+    /// Ends the run with a result.
+    Return(Dynamic),
+}
+
+impl StepKind {
+    /// The kind key of the language: `llm`, `tool`, `script`, `set`, `switch`, `return`.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            StepKind::Llm { .. } => "llm",
+            StepKind::Tool { .. } => "tool",
+            StepKind::Script(_) => "script",
+            StepKind::Set(_) => "set",
+            StepKind::Switch { .. } => "switch",
+            StepKind::Return(_) => "return",
+        }
+    }
+}
+
+/// A JSON value whose texts may be templates. A text that is exactly one `{{ … }}` keeps the native type.
+#[derive(Debug, Clone)]
+pub enum Dynamic {
+    /// A value without templates.
+    Literal(Value),
+    /// A text with a template.
+    Template(Template),
+    /// A list.
+    Array(Vec<Dynamic>),
+    /// An object.
+    Object(Vec<(String, Dynamic)>),
+}
+
+/// Bounds of one run, the minimum of all layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunLimits {
+    /// Wall time (`governance.security.resource_limits.max_wall`).
+    pub wall: Duration,
+    /// Steps (`max_steps`).
+    pub steps: u32,
+    /// Heap of one script, in bytes (`max_memory_mb`).
+    pub script_memory: u64,
+    /// Tokens in and out (`governance.budget.per_execution.tokens`).
+    pub tokens: Option<u64>,
+    /// US dollars (`…usd`).
+    pub usd: Option<f64>,
+    /// Model calls (`…llm_calls`).
+    pub model_calls: Option<u64>,
+    /// Tool calls (`…tool_calls`).
+    pub tool_calls: Option<u64>,
+}
+
+impl Default for RunLimits {
+    /// Five minutes, 200 steps, 512 MiB, no budget.
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_secs(300),
+            steps: 200,
+            script_memory: 512 << 20,
+            tokens: None,
+            usd: None,
+            model_calls: None,
+            tool_calls: None,
+        }
+    }
+}
