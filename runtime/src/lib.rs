@@ -3,3 +3,4 @@
 
 pub mod cell;
 pub mod ports;
+pub mod scripts;

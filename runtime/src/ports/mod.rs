@@ -4,6 +4,7 @@ mod clock;
 mod model;
 mod script;
 mod store;
+mod tool;
 
 pub use clock::{Clock, SystemClock};
 pub use model::{
@@ -15,3 +16,4 @@ pub use script::{
     ScriptOutcome, ScriptValue, Scripts, StopCause, VarChange, Vars,
 };
 pub use store::Store;
+pub use tool::Tools;

@@ -1,0 +1,1 @@
+//! Adapters of the tool port: the built-in tools.
