@@ -2,5 +2,10 @@
 //! everything else is a pure function of the plan, the inputs and the journal.
 
 pub mod cell;
+pub mod engine;
+pub mod event;
+mod gate;
+pub mod journal;
 pub mod ports;
 pub mod scripts;
+pub mod validate;

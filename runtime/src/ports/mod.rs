@@ -3,6 +3,7 @@
 mod clock;
 mod model;
 mod script;
+mod secret;
 mod store;
 mod tool;
 
@@ -15,5 +16,6 @@ pub use script::{
     Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode,
     ScriptOutcome, ScriptValue, Scripts, StopCause, VarChange, Vars,
 };
+pub use secret::Secrets;
 pub use store::Store;
 pub use tool::Tools;

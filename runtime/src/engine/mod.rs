@@ -1,0 +1,400 @@
+//! Executes a plan. Everything here is a pure function of the plan, the inputs and what the gate returns.
+
+mod conversation;
+pub(crate) mod host;
+pub(crate) mod model;
+mod steps;
+pub(crate) mod tools;
+
+use std::sync::Arc;
+
+use aikit_core::{
+    AgentId, ErrorKind, RunError, RunId, Scope,
+    record::{JournalRow, NewRun, RunEnd, RunRecord, RunStatus, SpecRecord, TenantRecord, Usage},
+};
+use aikit_spec::{
+    CheckContext,
+    plan::{BehaviorPlan, Plan, StepKind, StepPlan},
+};
+use chrono::{DateTime, Utc};
+use semver::Version;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cell::CellEvent,
+    event::{Observer, RunEvent},
+    gate::{Gate, store_error},
+    journal::{OutlineBranch, OutlineStep, Record},
+    ports::{Clock, Models, Scripts, Secrets, Store, Tools},
+    validate,
+};
+
+/// How many runs deep agents may call each other.
+const MAX_DEPTH: u32 = 8;
+
+/// The outside, bound to one scope.
+#[derive(Clone)]
+pub struct Ports {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The model providers.
+    pub models: Arc<dyn Models>,
+    /// The built-in tools.
+    pub tools: Arc<dyn Tools>,
+    /// The interpreters.
+    pub scripts: Arc<dyn Scripts>,
+    /// Credentials.
+    pub secrets: Arc<dyn Secrets>,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Runs plans for one scope.
+#[derive(Clone)]
+pub struct Engine {
+    ports: Ports,
+    scope: Scope,
+    tenant: TenantRecord,
+}
+
+/// How a run is to be executed.
+#[derive(Clone, Default)]
+pub struct RunOptions {
+    /// Sees the events.
+    pub observer: Option<Observer>,
+    /// Takes what scripts print and display.
+    pub output: Option<Arc<dyn Fn(CellEvent) + Send + Sync>>,
+    /// The run that calls this one.
+    pub parent: Option<RunId>,
+    /// How many runs deep this one is.
+    pub depth: u32,
+    /// The file or cell that the document stands in, for places in errors.
+    pub source_name: String,
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// As the store has it.
+    pub record: RunRecord,
+    /// Its journal.
+    pub journal: Vec<JournalRow>,
+}
+
+impl RunReport {
+    /// The output, or the error that ended it.
+    pub fn result(&self) -> Result<Value, RunError> {
+        match (&self.record.output, &self.record.error) {
+            (_, Some(error)) => Err(error.clone()),
+            (Some(output), None) => Ok(output.clone()),
+            (None, None) => Ok(Value::Null),
+        }
+    }
+}
+
+impl Engine {
+    /// An engine for a scope whose tenant has been looked up.
+    pub fn new(ports: Ports, scope: Scope, tenant: TenantRecord) -> Self {
+        Self { ports, scope, tenant }
+    }
+
+    /// The outside.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Who acts.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The tenant.
+    pub fn tenant(&self) -> &TenantRecord {
+        &self.tenant
+    }
+
+    /// What surrounds the tenant's documents when they are checked.
+    pub fn check_context(&self) -> CheckContext {
+        CheckContext {
+            tenant: Some(self.scope.tenant.clone()),
+            providers: self.ports.models.names(),
+            builtins: self.ports.tools.list(),
+        }
+    }
+
+    /// The stored document that `NAME` or `NAME@VERSION` means.
+    pub async fn find(&self, reference: &str) -> Result<SpecRecord, RunError> {
+        let (name, version) = match reference.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (reference, None),
+        };
+        let missing = |help: String| {
+            RunError::new(ErrorKind::AgentNotFound, format!("there is no agent `{reference}`")).with_help(help)
+        };
+        let agent = AgentId::new(name).map_err(|e| missing(e.to_string()))?;
+        let version = version
+            .map(|text| Version::parse(text).map_err(|e| missing(format!("`{text}` is not a version: {e}"))))
+            .transpose()?;
+        if let Some(spec) = self.ports.store.spec(&agent, version.as_ref()).await.map_err(store_error)? {
+            return Ok(spec);
+        }
+        let specs = self.ports.store.specs().await.map_err(store_error)?;
+        let names: Vec<&str> = specs.iter().map(|spec| spec.agent.as_str()).collect();
+        Err(missing(match (names.is_empty(), version) {
+            (true, _) => "this tenant has no agents yet".into(),
+            (false, Some(_)) if names.contains(&name) => format!("`{name}` exists, but not in that version"),
+            _ => format!("the tenant's agents are: {}", names.join(", ")),
+        }))
+    }
+
+    /// The plan of the stored document that `NAME` or `NAME@VERSION` means.
+    pub async fn load(&self, reference: &str) -> Result<Arc<Plan>, RunError> {
+        let spec = self.find(reference).await?;
+        self.plan_of(&spec)
+    }
+
+    /// Checks a stored document again, as every run does, and gives its plan.
+    pub fn plan_of(&self, spec: &SpecRecord) -> Result<Arc<Plan>, RunError> {
+        let checked = aikit_spec::check(&spec.source, &self.check_context());
+        checked.plan.map(Arc::new).ok_or_else(|| {
+            let first = checked.diagnostics.iter().find(|d| d.is_error());
+            let why = first.map(|d| format!(": {} [{}]", d.message, d.code)).unwrap_or_default();
+            RunError::new(
+                ErrorKind::SpecInvalid,
+                format!("the stored document of `{}` {} cannot run{why}", spec.agent, spec.version),
+            )
+        })
+    }
+
+    /// The fixed values of `ctx`.
+    pub(crate) fn script_context(&self) -> Value {
+        json!({
+            "tenant": { "id": self.tenant.id, "name": self.tenant.name, "plan": self.tenant.plan },
+            "user": { "id": self.scope.user },
+            "app_id": self.scope.application,
+            "session": { "id": self.scope.session },
+        })
+    }
+
+    /// Runs a plan to its end. A run that could be recorded gives a report, however it ended; an error means that it never
+    /// began (inputs refused, store unavailable).
+    pub async fn run(
+        &self,
+        plan: &Arc<Plan>,
+        inputs: Value,
+        options: RunOptions,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunError> {
+        if options.depth >= MAX_DEPTH {
+            return Err(RunError::new(
+                ErrorKind::BudgetExceeded,
+                format!("agents call each other more than {MAX_DEPTH} runs deep"),
+            ));
+        }
+        validate::check(&plan.inputs, &inputs, ErrorKind::ValidationInput, "the inputs")?;
+        let id = RunId::from_uuid(self.ports.clock.uuid());
+        // A child token: a run that reaches its wall time cancels itself and nothing else.
+        let cancel = cancel.child_token();
+        let gate = Gate::new(
+            id,
+            self.ports.store.clone(),
+            self.ports.clock.clone(),
+            options.observer.clone(),
+            plan.limits.clone(),
+            cancel.clone(),
+        );
+        let started_at = self.ports.clock.now();
+        gate.record(&Record::RunStarted {
+            agent: plan.agent.id.to_string(),
+            name: plan.agent.name.clone(),
+            version: plan.agent.version.to_string(),
+            spec_digest: plan.digest.clone(),
+            inputs: inputs.clone(),
+            outline: outline(plan),
+        });
+        let new = NewRun {
+            id,
+            agent: plan.agent.id.clone(),
+            version: plan.agent.version.clone(),
+            spec_digest: plan.digest.clone(),
+            inputs: inputs.clone(),
+            parent: options.parent,
+        };
+        self.ports.store.begin_run(new, gate.take_first_rows()).await.map_err(store_error)?;
+        gate.tell(RunEvent::Started {
+            run: id,
+            agent: plan.agent.id.to_string(),
+            version: plan.agent.version.to_string(),
+        });
+
+        let mut execution = Execution {
+            engine: self.clone(),
+            plan: plan.clone(),
+            gate: Arc::new(gate),
+            options,
+            started_at,
+            inputs,
+            state: plan.state.clone(),
+            steps: Map::new(),
+        };
+        let result = {
+            let body = execution.body();
+            tokio::pin!(body);
+            tokio::select! {
+                result = &mut body => result,
+                () = tokio::time::sleep(plan.limits.wall) => {
+                    // The effect in progress sees the token and cleans up; the gate leaves behind one that does not.
+                    cancel.cancel();
+                    let _ = body.await;
+                    Err(RunError::new(
+                        ErrorKind::BudgetExceeded,
+                        format!("the run took longer than {} seconds", plan.limits.wall.as_secs_f64()),
+                    )
+                    .with_help("raise governance.security.resource_limits.max_wall"))
+                }
+            }
+        };
+        execution.finish(result).await
+    }
+}
+
+/// A run in progress.
+struct Execution {
+    engine: Engine,
+    plan: Arc<Plan>,
+    gate: Arc<Gate>,
+    options: RunOptions,
+    started_at: DateTime<Utc>,
+    inputs: Value,
+    state: Value,
+    steps: Map<String, Value>,
+}
+
+impl Execution {
+    async fn body(&mut self) -> Result<Value, RunError> {
+        let plan = self.plan.clone();
+        let output = match &plan.behavior {
+            BehaviorPlan::Chat { max_iterations } => self.chat(*max_iterations).await?,
+            BehaviorPlan::Steps(steps) => self.run_steps(steps).await?,
+        };
+        if let Some(schema) = &plan.outputs {
+            validate::check(schema, &output, ErrorKind::ValidationOutput, "the outputs")?;
+        }
+        Ok(output)
+    }
+
+    /// Records the end. A store that fails here turns a success into an error: a result nobody can find again is none.
+    async fn finish(self, result: Result<Value, RunError>) -> Result<RunReport, RunError> {
+        let usage = self.gate.usage();
+        let (status, output, error) = match result {
+            Ok(output) => (RunStatus::Succeeded, Some(output), None),
+            Err(error) if error.kind == ErrorKind::Cancelled => (RunStatus::Cancelled, None, Some(error)),
+            Err(error) => (RunStatus::Failed, None, Some(error)),
+        };
+        self.gate.record(&Record::RunEnded { status, output: output.clone(), error: error.clone(), usage });
+        let end = RunEnd { status, output: output.clone(), error: error.clone(), usage };
+        let stored = self.gate.end(end).await;
+        self.gate.tell(RunEvent::Ended { status });
+        let (status, error) = match (stored, error) {
+            (Ok(()), error) => (status, error),
+            (Err(store), None) => (RunStatus::Failed, Some(store)),
+            (Err(_), Some(error)) => (status, Some(error)),
+        };
+        let journal = self.gate.rows();
+        let record = RunRecord {
+            id: self.gate.run(),
+            agent: self.plan.agent.id.clone(),
+            version: self.plan.agent.version.clone(),
+            spec_digest: self.plan.digest.clone(),
+            status,
+            inputs: self.inputs,
+            output: if error.is_none() { output } else { None },
+            error,
+            usage,
+            parent: self.options.parent,
+            session: self.engine.scope.session,
+            started_by: self.engine.scope.user.clone(),
+            started_at: self.started_at,
+            ended_at: Some(self.engine.ports.clock.now()),
+        };
+        Ok(RunReport { record, journal })
+    }
+
+    /// The roots that templates and expressions see.
+    fn scope(&self) -> Value {
+        let engine = &self.engine;
+        json!({
+            "inputs": self.inputs,
+            "state": self.state,
+            "steps": self.steps,
+            "tenant": { "id": engine.tenant.id, "name": engine.tenant.name, "plan": engine.tenant.plan },
+            "agent": {
+                "id": self.plan.agent.id, "version": self.plan.agent.version, "name": self.plan.agent.name,
+            },
+            "user": { "id": engine.scope.user },
+            "session": { "id": engine.scope.session },
+            "execution": { "id": self.gate.run(), "attempt": 1 },
+            "now": self.started_at.to_rfc3339(),
+            "tenant_id": engine.tenant.id,
+            "agent_id": self.plan.agent.id,
+        })
+    }
+}
+
+/// The steps of a plan as the journal's first record lists them.
+fn outline(plan: &Plan) -> Vec<OutlineStep> {
+    fn steps(list: &[StepPlan], prefix: &str) -> Vec<OutlineStep> {
+        list.iter()
+            .map(|step| {
+                let address = format!("{prefix}{}", step.name);
+                let branches = match &step.kind {
+                    StepKind::Switch { cases, default } => {
+                        let mut branches: Vec<OutlineBranch> = cases
+                            .iter()
+                            .enumerate()
+                            .map(|(i, (guard, body))| OutlineBranch {
+                                label: guard.source.clone(),
+                                steps: steps(body, &format!("{address}/{i}/")),
+                            })
+                            .collect();
+                        if !default.is_empty() {
+                            branches.push(OutlineBranch {
+                                label: "otherwise".into(),
+                                steps: steps(default, &format!("{address}/default/")),
+                            });
+                        }
+                        branches
+                    }
+                    _ => Vec::new(),
+                };
+                OutlineStep {
+                    address,
+                    name: step.name.clone(),
+                    kind: step.kind.keyword().into(),
+                    line: step.line + 1,
+                    branches,
+                }
+            })
+            .collect()
+    }
+    match &plan.behavior {
+        BehaviorPlan::Chat { .. } => {
+            vec![OutlineStep {
+                address: "chat".into(),
+                name: "chat".into(),
+                kind: "llm".into(),
+                line: 1,
+                branches: Vec::new(),
+            }]
+        }
+        BehaviorPlan::Steps(list) => steps(list, ""),
+    }
+}
+
+/// What `usage` costs at a price of US dollars per million input and output tokens.
+fn cost(usage: &mut Usage, pricing: Option<(f64, f64)>) {
+    if let Some((input, output)) = pricing {
+        usage.cost_usd = (usage.input_tokens as f64 * input + usage.output_tokens as f64 * output) / 1e6;
+    }
+}

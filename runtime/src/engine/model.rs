@@ -1,0 +1,96 @@
+//! One request to a model: the adapter is found, the credential resolved, the answer priced.
+
+use std::time::Duration;
+
+use aikit_core::{ErrorKind, RunError, record::Usage};
+use aikit_spec::plan::{ModelParametersPlan, ModelPlan};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::Ports;
+use crate::ports::{Message, ModelDelta, ModelParameters, ModelRequest, ModelResponse, ToolSpec};
+
+/// How long a model named only by `provider/model` may take.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Builds a request. The credential is not resolved yet, so the request can be journalled as it is.
+pub(super) fn request(
+    model: &ModelPlan,
+    messages: Vec<Message>,
+    tools: Vec<ToolSpec>,
+    output_schema: Option<Value>,
+) -> ModelRequest {
+    let p = &model.parameters;
+    ModelRequest {
+        provider: model.provider.clone(),
+        model: model.model.clone(),
+        base_url: model.base_url.clone(),
+        messages,
+        tools,
+        output_schema,
+        parameters: ModelParameters {
+            temperature: p.temperature,
+            top_p: p.top_p,
+            max_tokens: p.max_tokens,
+            stop: p.stop.clone(),
+            seed: p.seed,
+        },
+        timeout: model.timeout,
+        api_key: None,
+    }
+}
+
+/// Sends a request and prices the answer.
+pub(super) async fn call(
+    ports: &Ports,
+    model: &ModelPlan,
+    mut request: ModelRequest,
+    on_text: &(dyn Fn(&str) + Send + Sync),
+    cancel: &CancellationToken,
+) -> Result<(ModelResponse, Usage), RunError> {
+    let provider = ports.models.provider(&model.provider).ok_or_else(|| {
+        RunError::new(ErrorKind::ProviderInvalid, format!("there is no model provider `{}`", model.provider))
+            .with_help(format!("known providers: {}", ports.models.names().join(", ")))
+    })?;
+    if let Some(source) = &model.secret {
+        request.api_key = Some(ports.secrets.resolve(source)?);
+    }
+    let mut sink = |delta: ModelDelta| {
+        if let ModelDelta::Text(text) = delta {
+            on_text(&text);
+        }
+    };
+    let response =
+        provider.generate(&request, &mut sink, cancel).await.map_err(|failure| match failure.retry_after {
+            Some(wait) if failure.error.help.is_none() => {
+                failure.error.with_help(format!("the provider asks to wait {} seconds", wait.as_secs()))
+            }
+            _ => failure.error,
+        })?;
+    let mut usage = response.usage;
+    super::cost(&mut usage, model.pricing);
+    Ok((response, usage))
+}
+
+/// The model that `provider/model` names, with default settings.
+pub(crate) fn by_name(name: &str) -> Result<ModelPlan, RunError> {
+    let (provider, model) = name.split_once('/').filter(|(p, m)| !p.is_empty() && !m.is_empty()).ok_or_else(|| {
+        RunError::new(ErrorKind::ProviderInvalid, format!("`{name}` is not a model"))
+            .with_help("write `provider/model`, for example `ollama/qwen3` or `scripted/auto`")
+    })?;
+    Ok(ModelPlan { provider: provider.into(), model: model.into(), ..scripted() })
+}
+
+/// The simulated model that needs nothing.
+pub(crate) fn scripted() -> ModelPlan {
+    ModelPlan {
+        provider: "scripted".into(),
+        model: "auto".into(),
+        base_url: None,
+        secret: None,
+        parameters: ModelParametersPlan::default(),
+        timeout: DEFAULT_TIMEOUT,
+        pricing: None,
+        range: Default::default(),
+    }
+}
