@@ -5,6 +5,11 @@ use serde_json::Value;
 
 use crate::EvalError;
 
+mod check;
+mod parse;
+
+pub use check::{FUNCTIONS, check};
+
 /// A CEL expression of the document. Its syntax has been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {

@@ -7,6 +7,7 @@ use aikit_core::{Diagnostic, TenantId, TextRange};
 pub mod cell;
 pub mod expr;
 pub mod plan;
+pub mod roots;
 pub mod template;
 
 /// What surrounds a document when it is checked.

@@ -5,6 +5,10 @@ use serde_json::Value;
 
 use crate::EvalError;
 
+mod check;
+
+pub use check::{FILTERS, FUNCTIONS, TESTS, check};
+
 /// A template of the document. Its syntax has been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
