@@ -13,6 +13,7 @@ mod error;
 pub mod ids;
 mod language;
 pub mod record;
+pub mod render;
 mod scope;
 pub mod surface;
 mod text;

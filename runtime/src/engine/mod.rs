@@ -4,6 +4,7 @@ mod conversation;
 pub(crate) mod host;
 pub(crate) mod model;
 mod steps;
+mod syntax;
 pub(crate) mod tools;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use aikit_core::{
     record::{JournalRow, NewRun, RunEnd, RunRecord, RunStatus, SpecRecord, TenantRecord, Usage},
 };
 use aikit_spec::{
-    CheckContext,
+    CheckContext, Checked,
     plan::{BehaviorPlan, Plan, StepKind, StepPlan},
 };
 use chrono::{DateTime, Utc};
@@ -21,6 +22,7 @@ use semver::Version;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use self::syntax::script_syntax;
 use crate::{
     cell::CellEvent,
     event::{Observer, RunEvent},
@@ -121,6 +123,20 @@ impl Engine {
             providers: self.ports.models.names(),
             builtins: self.ports.tools.list(),
         }
+    }
+
+    /// Checks a document as every face does: the language's own checks, then the syntax of the Lua and JavaScript inside.
+    pub async fn check(&self, source: &str) -> Checked {
+        let mut checked = aikit_spec::check(source, &self.check_context());
+        if let Some(plan) = &checked.plan {
+            let findings = script_syntax(plan, self.ports.scripts.as_ref()).await;
+            if !findings.is_empty() {
+                checked.diagnostics.extend(findings);
+                checked.diagnostics.sort_by_key(|d| d.range);
+                checked.plan = None;
+            }
+        }
+        checked
     }
 
     /// The stored document that `NAME` or `NAME@VERSION` means.

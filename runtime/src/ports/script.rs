@@ -141,7 +141,12 @@ pub enum Completeness {
         indent: String,
     },
     /// No further text can make it valid.
-    Invalid,
+    Invalid {
+        /// What the language's parser says, without the place.
+        message: String,
+        /// Line of the code, from 1, where known.
+        line: Option<u32>,
+    },
     /// It cannot be said.
     Unknown,
 }

@@ -1,0 +1,105 @@
+//! A cell that holds an agent document: checked, stored for the tenant, summarised.
+
+use std::fmt::Write;
+
+use aikit_core::{Diagnostic, LineIndex, TextRange, record::NewSpec, record::StoreError, render};
+use aikit_spec::{
+    cell::CellParts,
+    plan::{BehaviorPlan, Plan},
+};
+use serde_json::Value;
+
+use super::{CellRun, errors};
+use crate::{
+    cell::{CellError, MimeBundle},
+    gate::store_error,
+    journal::digest_text,
+    view::escape,
+};
+
+impl CellRun<'_> {
+    pub(super) async fn document(&self, parts: &CellParts<'_>) -> Result<MimeBundle, Box<CellError>> {
+        let engine = &self.session.engine;
+        let checked = engine.check(parts.body).await;
+        // Places in the body become places in the cell.
+        let findings: Vec<Diagnostic> = checked.diagnostics.iter().map(|d| shifted(d, parts.body_start)).collect();
+        let refuse = || errors::diagnostics("SpecificationError", &self.request.name, &self.request.code, &findings);
+        let Some(plan) = checked.plan else { return Err(refuse()) };
+        let spec = NewSpec {
+            agent: plan.agent.id.clone(),
+            version: plan.agent.version.clone(),
+            name: plan.agent.name.clone(),
+            description: plan.agent.description.clone(),
+            source: parts.body.to_owned(),
+            digest: digest_text(parts.body),
+        };
+        let stored = engine.ports().store.put_spec(spec).await.map_err(|error| match error {
+            StoreError::Immutable { .. } => {
+                let mut next = plan.agent.version.clone();
+                next.patch += 1;
+                errors::run(store_error(error).with_help(format!("set identity.version to {next}")))
+            }
+            other => errors::run(store_error(other)),
+        })?;
+        let notes = self.notes(&findings);
+        let line = format!("{}@{} ({})", stored.agent, stored.version, stored.status.as_str());
+        Ok(summary(&plan, &line, &notes))
+    }
+
+    fn notes(&self, findings: &[Diagnostic]) -> String {
+        let index = LineIndex::new(&self.request.code);
+        findings.iter().map(|d| render::plain(d, &self.request.name, &self.request.code, &index)).collect()
+    }
+}
+
+pub(super) fn shifted(diagnostic: &Diagnostic, by: usize) -> Diagnostic {
+    let shift = |range: TextRange| TextRange::new(range.start as usize + by, range.end as usize + by);
+    let mut shifted = diagnostic.clone();
+    shifted.range = shift(shifted.range);
+    for related in &mut shifted.related {
+        related.range = shift(related.range);
+    }
+    for edit in shifted.fixes.iter_mut().flat_map(|fix| &mut fix.edits) {
+        edit.range = shift(edit.range);
+    }
+    shifted
+}
+
+/// What was stored, in a few lines.
+fn summary(plan: &Plan, line: &str, notes: &str) -> MimeBundle {
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    if let Some(model) = plan.models.get(&plan.default_model) {
+        facts.push(("model", format!("{}/{}", model.provider, model.model)));
+    }
+    let names = |list: Vec<&str>| list.join(", ");
+    if let Some(inputs) = plan.inputs.get("properties").and_then(Value::as_object).filter(|map| !map.is_empty()) {
+        facts.push(("inputs", names(inputs.keys().map(String::as_str).collect())));
+    }
+    if !plan.tools.is_empty() {
+        facts.push(("tools", names(plan.tools.iter().map(|tool| tool.name.as_str()).collect())));
+    }
+    match &plan.behavior {
+        BehaviorPlan::Chat { .. } => facts.push(("behavior", "chat".into())),
+        BehaviorPlan::Steps(steps) => {
+            facts.push(("steps", names(steps.iter().map(|step| step.name.as_str()).collect())));
+        }
+    }
+    let mut text = format!("stored {line}: {}", plan.agent.name);
+    let mut html =
+        format!("<div>stored <strong>{}</strong> <code>{}</code></div>", escape(&plan.agent.name), escape(line));
+    html.push_str("<table>");
+    for (label, value) in &facts {
+        let _ = write!(text, "\n  {label}: {value}");
+        let _ = write!(
+            html,
+            "<tr><td style=\"text-align:left;opacity:.65\">{label}</td><td style=\"text-align:left\">{}</td></tr>",
+            escape(value)
+        );
+    }
+    html.push_str("</table>");
+    if !notes.is_empty() {
+        let _ = write!(text, "\n{}", notes.trim_end());
+        let _ = write!(html, "<pre style=\"margin-top:6px\">{}</pre>", escape(notes.trim_end()));
+    }
+    MimeBundle::from([("text/plain".to_owned(), Value::String(text)), ("text/html".to_owned(), Value::String(html))])
+}
