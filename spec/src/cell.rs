@@ -73,7 +73,7 @@ pub const MAGICS: &[MagicInfo] = &[
     MagicInfo { name: "%%js", usage: "%%js", doc: "The cell is JavaScript." },
     MagicInfo {
         name: "%%run",
-        usage: "%%run NAME[@VERSION] [-> VAR]",
+        usage: "%%run NAME[@VERSION] [key=value …] [-> VAR]",
         doc: "Runs an agent; the body holds its inputs as YAML or JSON. `-> VAR` puts the output into `vars.VAR`.",
     },
     MagicInfo {
@@ -87,7 +87,7 @@ pub const MAGICS: &[MagicInfo] = &[
     MagicInfo { name: "%show", usage: "%show RUN", doc: "Shows the card of a run again: answer, graph, timeline." },
     MagicInfo { name: "%promote", usage: "%promote NAME@VERSION", doc: "Makes a version the active one." },
     MagicInfo { name: "%history", usage: "%history NAME", doc: "Shows what happened to an agent's versions." },
-    MagicInfo { name: "%save", usage: "%save NAME FILE", doc: "Writes an agent's document to a file." },
+    MagicInfo { name: "%save", usage: "%save NAME[@VERSION] FILE", doc: "Writes an agent's document to a new file." },
     MagicInfo { name: "%vars", usage: "%vars", doc: "Lists the values shared between cells and languages." },
     MagicInfo { name: "%quota", usage: "%quota", doc: "Shows what the tenant's runs have used today." },
     MagicInfo {
@@ -206,130 +206,238 @@ mod tests {
 
     #[test]
     fn cells_are_taken_apart() {
-        show("kind: Agent\n%help\n", Language::Yaml, expect![[r#"
+        show(
+            "kind: Agent\n%help\n",
+            Language::Yaml,
+            expect![[r#"
             Code(Yaml) body "kind: Agent\n%help\n" on line 0
-        "#]]);
-        show("\n%%lua\n\nreturn 1 % 2\n%x", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "\n%%lua\n\nreturn 1 % 2\n%x",
+            Language::Yaml,
+            expect![[r#"
             Code(Lua) body "return 1 % 2\n%x" on line 3
             %%lua ""
-        "#]]);
-        show("%tenant\r\n\r\n%help ctx.log \r\nprint(1)\r\n", Language::Lua, expect![[r#"
+        "#]],
+        );
+        show(
+            "%tenant\r\n\r\n%help ctx.log \r\nprint(1)\r\n",
+            Language::Lua,
+            expect![[r#"
             Code(Lua) body "print(1)\r\n" on line 3
             %tenant ""
             %help "ctx.log"
-        "#]]);
-        show("%tenant\n\n", Language::Js, expect![[r#"
+        "#]],
+        );
+        show(
+            "%tenant\n\n",
+            Language::Js,
+            expect![[r#"
             Magics body "" on line 2
             %tenant ""
-        "#]]);
-        show("", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
-        "#]]);
-        show(" \n", Language::Lua, expect![[r#"
+        "#]],
+        );
+        show(
+            " \n",
+            Language::Lua,
+            expect![[r#"
             Magics body "" on line 1
-        "#]]);
-        show("%%js", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%%js",
+            Language::Yaml,
+            expect![[r#"
             Code(Js) body "" on line 0
             %%js ""
-        "#]]);
-        show("%%run support@1.2.0 -> answer\nquestion: hi\n", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%%run support@1.2.0 -> answer\nquestion: hi\n",
+            Language::Yaml,
+            expect![[r#"
             Run body "question: hi\n" on line 1
             %%run "support@1.2.0 -> answer"
-        "#]]);
-        show("%run support question=\"hi there\" n=3 -> answer", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%run support question=\"hi there\" n=3 -> answer",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %run "support question=\"hi there\" n=3 -> answer"
-        "#]]);
-        show("%YAML 1.2\n---\nkind: Agent", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%YAML 1.2\n---\nkind: Agent",
+            Language::Yaml,
+            expect![[r#"
             Code(Yaml) body "%YAML 1.2\n---\nkind: Agent" on line 0
-        "#]]);
-        show(" %tenant", Language::Lua, expect![[r#"
+        "#]],
+        );
+        show(
+            " %tenant",
+            Language::Lua,
+            expect![[r#"
             Code(Lua) body " %tenant" on line 0
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn mistakes_are_named_with_a_way_out() {
-        show("%agnts", Language::Yaml, expect![[r#"
+        show(
+            "%agnts",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %agnts ""
             AK0901 "%agnts": there is no magic `%agnts` [Change to `%agents`]
-        "#]]);
-        show("%%python\nprint(1)", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%%python\nprint(1)",
+            Language::Yaml,
+            expect![[r#"
             Code(Yaml) body "print(1)" on line 1
             %%python ""
             AK0901 "%%python": there is no magic `%%python` (`%help` lists all magics)
-        "#]]);
-        show("%lua\nprint(1)", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%lua\nprint(1)",
+            Language::Yaml,
+            expect![[r#"
             Code(Yaml) body "print(1)" on line 1
             %lua ""
             AK0901 "%lua": there is no magic `%lua` [Change to `%%lua`]
-        "#]]);
-        show("%%tenant", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%%tenant",
+            Language::Yaml,
+            expect![[r#"
             Code(Yaml) body "" on line 0
             %%tenant ""
             AK0901 "%%tenant": there is no magic `%%tenant` [Change to `%tenant`]
-        "#]]);
-        show("%tenant\n%%lua\nprint(1)", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%tenant\n%%lua\nprint(1)",
+            Language::Yaml,
+            expect![[r#"
             Code(Yaml) body "print(1)" on line 2
             %tenant ""
             AK0902 "%%lua": `%%lua` must stand in the first line of the cell
-        "#]]);
-        show("%run", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%run",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %run ""
             AK0902 "%run": the name of an agent is missing (usage: %run NAME[@VERSION] [key=value …] [-> VAR])
-        "#]]);
-        show("%run Support", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%run Support",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %run "Support"
             AK0902 "Support": `Support` is not a valid agent id: it must begin with a lower-case letter or a digit (usage: %run NAME[@VERSION] [key=value …] [-> VAR])
-        "#]]);
-        show("%run support@1.x", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%run support@1.x",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %run "support@1.x"
             AK0902 "1.x": `1.x` is not a version such as 1.2.0 (usage: %run NAME[@VERSION] [key=value …] [-> VAR])
-        "#]]);
-        show("%run support hello", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%run support hello",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %run "support hello"
             AK0902 "hello": `hello` is neither `key=value` nor `-> VAR` (usage: %run NAME[@VERSION] [key=value …] [-> VAR])
-        "#]]);
-        show("%%run support n=1\nn: 2", Language::Yaml, expect![[r#"
-            Run body "n: 2" on line 1
-            %%run "support n=1"
-            AK0902 "support n=1": the inputs of `%%run` stand in the body of the cell (usage: %%run NAME[@VERSION] [-> VAR])
-        "#]]);
-        show("%tenant acme", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%%run support n\nn: 2",
+            Language::Yaml,
+            expect![[r#"
+                Run body "n: 2" on line 1
+                %%run "support n"
+                AK0902 "n": `n` is neither `key=value` nor `-> VAR` (usage: %%run NAME[@VERSION] [key=value …] [-> VAR])
+            "#]],
+        );
+        show(
+            "%tenant acme",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %tenant "acme"
             AK0902 "acme": `%tenant` takes no argument (usage: %tenant)
-        "#]]);
-        show("%promote support", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%promote support",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %promote "support"
             AK0902 "support": the version is missing (usage: %promote NAME@VERSION)
-        "#]]);
-        show("%save support", Language::Yaml, expect![[r#"
-            Magics body "" on line 0
-            %save "support"
-            AK0902 "support": the name of an agent and a file are needed (usage: %save NAME FILE)
-        "#]]);
-        show("%show", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%save support",
+            Language::Yaml,
+            expect![[r#"
+                Magics body "" on line 0
+                %save "support"
+                AK0902 "support": the name of an agent and a file are needed (usage: %save NAME[@VERSION] FILE)
+            "#]],
+        );
+        show(
+            "%show",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             %show ""
             AK0902 "%show": the id of a run is missing (usage: %show RUN)
-        "#]]);
-        show("%", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%",
+            Language::Yaml,
+            expect![[r#"
             Magics body "" on line 0
             % ""
             AK0901 "%": there is no magic `%` (`%help` lists all magics)
-        "#]]);
-        show("%%lua 5.4\nprint(1)", Language::Yaml, expect![[r#"
+        "#]],
+        );
+        show(
+            "%%lua 5.4\nprint(1)",
+            Language::Yaml,
+            expect![[r#"
             Code(Lua) body "print(1)" on line 1
             %%lua "5.4"
             AK0902 "5.4": `%%lua` takes no argument (usage: %%lua)
-        "#]]);
+        "#]],
+        );
     }
 
     proptest::proptest! {
@@ -344,25 +452,5 @@ mod tests {
                 }
             }
         }
-    }
-}
-
-/// What `%run` and `%%run` are told: the agent, its inputs and where the output goes.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunArgument {
-    /// The agent.
-    pub agent: String,
-    /// Its version, where one is named.
-    pub version: Option<String>,
-    /// Inputs from the line.
-    pub inputs: serde_json::Map<String, serde_json::Value>,
-    /// The shared variable that receives the output.
-    pub target: Option<String>,
-}
-
-impl RunArgument {
-    /// Reads `NAME[@VERSION] [key=value …] [-> VAR]`. The error says what is wrong, for a person.
-    pub fn parse(text: &str) -> Result<RunArgument, String> {
-        Ok(RunArgument { agent: text.to_owned(), ..RunArgument::default() })
     }
 }

@@ -30,7 +30,7 @@ impl CellRun<'_> {
         let argument = magic.argument.as_str();
         match magic.name.as_str() {
             "run" => {
-                let argument = RunArgument::parse(argument).map_err(|why| errors::usage(why, USAGE))?;
+                let argument = RunArgument::parse(argument).map_err(|e| errors::usage(e.message, USAGE))?;
                 self.run_agent(argument).await?;
             }
             "tenant" => self.tenant(),

@@ -25,7 +25,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 impl CellRun<'_> {
     /// `%%run NAME` with the inputs as the body.
     pub(super) async fn run_cell(&self, argument: &str, parts: &CellParts<'_>) -> Result<(), Box<CellError>> {
-        let mut argument = RunArgument::parse(argument).map_err(|why| errors::usage(why, USAGE))?;
+        let mut argument = RunArgument::parse(argument).map_err(|e| errors::usage(e.message, USAGE))?;
         match aikit_spec::parse_value(parts.body) {
             Ok(Value::Null) => {}
             Ok(Value::Object(body)) => argument.inputs.extend(body),
@@ -45,7 +45,7 @@ impl CellRun<'_> {
         let engine = &self.session.engine;
         let reference = match &argument.version {
             Some(version) => format!("{}@{version}", argument.agent),
-            None => argument.agent.clone(),
+            None => argument.agent.to_string(),
         };
         let plan = engine.load(&reference).await.map_err(errors::run)?;
         let live = Arc::new(Live::new(self.io.clone(), &reference));

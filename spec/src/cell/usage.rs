@@ -10,12 +10,7 @@ pub(super) fn check(written: &Magic, signs: usize) -> Option<Diagnostic> {
     let Some(info) = magic(&full) else { return Some(unknown(written, prefix, &full)) };
     let words: Vec<&str> = written.argument.split_whitespace().collect();
     let problem = match (info.name, words.as_slice()) {
-        ("%run", _) => RunArgument::parse(&written.argument).err(),
-        ("%%run", _) => match RunArgument::parse(&written.argument) {
-            Ok(run) if run.inputs.is_empty() => None,
-            Ok(_) => Some(whole(written, "the inputs of `%%run` stand in the body of the cell")),
-            Err(error) => Some(error),
-        },
+        ("%run" | "%%run", _) => RunArgument::parse(&written.argument).err(),
         ("%promote", [name]) => match VersionedName::parse(name) {
             Ok(VersionedName { version: Some(_), .. }) => None,
             Ok(_) => Some(whole(written, "the version is missing")),
