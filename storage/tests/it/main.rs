@@ -1,0 +1,9 @@
+//! The store from outside. Every module is one promise.
+
+mod behaviour;
+mod crash;
+mod migrations;
+mod model;
+mod support;
+mod trouble;
+mod wall;
