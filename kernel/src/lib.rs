@@ -1,1 +1,27 @@
+//! A Jupyter kernel over any [`aikit_runtime::cell::CellEngine`]: the wire, the channels, the order of things. It knows
+//! nothing of agents; cells are the engine's, editor features are `aikit_ide`'s.
 
+mod comm;
+mod complete;
+pub mod connection;
+mod control;
+mod core;
+mod execute;
+mod history;
+pub mod info;
+mod iopub;
+mod kernel;
+pub mod message;
+mod orphan;
+mod request;
+mod shell;
+mod sockets;
+mod stdin;
+mod transport;
+pub mod wire;
+
+pub use crate::{
+    comm::VARS_TARGET,
+    core::ExitReason,
+    kernel::{KernelError, KernelHandle, KernelOptions, Limits, Remote, start},
+};
