@@ -246,7 +246,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_served_is_refused_with_the_reason() {
-        let set = |name: &'static str, value: Value| with(move |fields| drop(fields.insert(name.into(), value.clone())));
+        let set =
+            |name: &'static str, value: Value| with(move |fields| drop(fields.insert(name.into(), value.clone())));
         for (result, reason) in [
             (set("curve_publickey", json!("abc")), "CURVE"),
             (set("transport", json!("udp")), "`transport` is `udp`"),

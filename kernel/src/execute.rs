@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use aikit_runtime::cell::{
-    CellEvent, CellError, CellIo, CellOutcome, CellRequest, InputError, MimeBundle,
-};
+use aikit_runtime::cell::{CellError, CellEvent, CellIo, CellOutcome, CellRequest, InputError, MimeBundle};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -128,8 +126,7 @@ fn failed(
     metadata: Map<String, Value>,
 ) -> Executed {
     if !request.silent {
-        let content =
-            json!({ "ename": failure.ename, "evalue": failure.evalue, "traceback": failure.traceback });
+        let content = json!({ "ename": failure.ename, "evalue": failure.evalue, "traceback": failure.traceback });
         let message = Outgoing::broadcast(parent.clone(), "error", content);
         core.iopub.publish(Outgoing { metadata: metadata.clone(), ..message }, Weight::Vital);
     }
@@ -162,12 +159,13 @@ async fn user_expressions(core: &Core, wanted: Option<&Map<String, Value>>, canc
     let mut results = Map::new();
     for (name, expression) in wanted.into_iter().flatten() {
         let result = match expression.as_str() {
-            Some(expression) => core
-                .guarded(async {
+            Some(expression) => {
+                core.guarded(async {
                     let value = core.engine.evaluate(expression, core.language, cancel.clone()).await;
                     value.map_err(failure_of)
                 })
-                .await,
+                .await
+            }
             None => Err(Failure::new("InvalidRequest", format!("the user expression `{name}` is not a string"))),
         };
         let result = match result {

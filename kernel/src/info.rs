@@ -57,7 +57,9 @@ pub fn kernel_name(language: Language) -> &'static str {
 
 fn banner(language: Language) -> String {
     let cell = match language {
-        Language::Yaml => "A cell is an agent document; %%lua, %%js and %%run NAME in its first line make it something else.",
+        Language::Yaml => {
+            "A cell is an agent document; %%lua, %%js and %%run NAME in its first line make it something else."
+        }
         Language::Lua => "A cell is Lua; %%js, %%agent and %%run NAME in its first line make it something else.",
         Language::Js => "A cell is JavaScript; %%lua, %%agent and %%run NAME in its first line make it something else.",
     };

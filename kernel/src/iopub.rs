@@ -48,7 +48,7 @@ struct Queue {
 
 enum Item {
     Text { parent: Parent, stream: Stream, text: String },
-    Message { message: Outgoing, weight: Weight, size: usize },
+    Message { message: Box<Outgoing>, weight: Weight, size: usize },
     Skipped { parent: Parent, bytes: usize },
     Barrier(oneshot::Sender<()>),
 }
@@ -56,8 +56,7 @@ enum Item {
 impl IoPub {
     /// Starts the task that hands outputs to the transport. At most `bound` bytes of output wait for it.
     pub fn start(transport: SharedTransport, bound: usize) -> Self {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), ready: Notify::new(), urgent: Notify::new(), bound });
+        let shared = Arc::new(Shared { queue: Mutex::default(), ready: Notify::new(), urgent: Notify::new(), bound });
         tokio::spawn(pump(shared.clone(), transport));
         Self(shared)
     }
@@ -99,7 +98,7 @@ impl IoPub {
             return;
         }
         queue.bytes += size;
-        queue.items.push_back(Item::Message { message, weight, size });
+        queue.items.push_back(Item::Message { message: Box::new(message), weight, size });
         drop(queue);
         self.0.urgent.notify_one();
         self.0.ready.notify_one();

@@ -35,13 +35,7 @@ pub struct KernelOptions {
 impl KernelOptions {
     /// The usual setting.
     pub fn new(language: Language, run_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            language,
-            username: "aikit".into(),
-            run_dir: run_dir.into(),
-            parent: None,
-            limits: Limits::default(),
-        }
+        Self { language, username: "aikit".into(), run_dir: run_dir.into(), parent: None, limits: Limits::default() }
     }
 }
 
@@ -137,7 +131,11 @@ async fn end(core: Arc<Core>, mut shell: JoinHandle<()>, control: JoinHandle<()>
         shell.abort();
     }
     control.abort();
-    if timeout(ENGINE, core.guarded(async { Ok(core.engine.shutdown().await) })).await.is_err() {
+    let shutdown = core.guarded(async {
+        core.engine.shutdown().await;
+        Ok(())
+    });
+    if timeout(ENGINE, shutdown).await.is_err() {
         tracing::warn!("the engine did not shut down within {ENGINE:?}");
     }
     timeout(OUTPUT, core.iopub.flush()).await.ok();

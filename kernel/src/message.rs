@@ -141,7 +141,7 @@ pub struct Outgoing {
     /// The routing frames of the receiver; on iopub they are the transport's business.
     pub identities: Vec<Bytes>,
     /// A header that was made before; otherwise the transport makes one.
-    pub header: Option<Header>,
+    pub header: Option<Box<Header>>,
     /// `execute_reply`, `stream`, …
     pub msg_type: String,
     /// The request behind it.

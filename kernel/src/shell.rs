@@ -88,7 +88,7 @@ impl ShellQueue {
         let mut found = None;
         for (at, candidate) in waiting.iter().enumerate() {
             let client = candidate.request.identities.as_slice();
-            let free = !held.contains(client) && !(executing && candidate.is_execution());
+            let free = !(held.contains(client) || executing && candidate.is_execution());
             if free || candidate.is_about_the_kernel() {
                 found = Some(at);
                 break;
@@ -120,7 +120,9 @@ pub async fn serve(core: Arc<Core>) {
             if known.insert(client.clone()) {
                 core.transport.settle().await;
             }
-            if next.is_execution() && let Some((at, when)) = failures.get(&client) {
+            if next.is_execution()
+                && let Some((at, when)) = failures.get(&client)
+            {
                 let sent_before = next.request.header.date.is_some_and(|date| date < *when);
                 if at.elapsed() < AFTERMATH && sent_before {
                     next.aborted = Some(FAILED_BEFORE);

@@ -68,7 +68,10 @@ impl Stdin {
             *self.open() = Some(Question { id: header.msg_id.clone(), asked: client.to_vec(), answer });
             let content = json!({ "prompt": prompt, "password": password });
             let question = Outgoing::broadcast(parent.clone(), "input_request", content);
-            transport.send(Channel::Stdin, Outgoing { identities: client.to_vec(), header: Some(header), ..question });
+            transport.send(
+                Channel::Stdin,
+                Outgoing { identities: client.to_vec(), header: Some(Box::new(header)), ..question },
+            );
             wait.await
         };
         let result = tokio::select! {

@@ -227,9 +227,9 @@ impl Wire {
             Some(header) => header.raw().clone(),
             None => self.header(&message.msg_type).raw().clone(),
         };
-        let metadata = if message.metadata.is_empty() { Bytes::from_static(b"{}") } else { json_frame(&message.metadata) };
-        let body =
-            [header, message.parent.raw().clone(), metadata, json_frame(&message.content)];
+        let metadata =
+            if message.metadata.is_empty() { Bytes::from_static(b"{}") } else { json_frame(&message.metadata) };
+        let body = [header, message.parent.raw().clone(), metadata, json_frame(&message.content)];
         let mut frames = Vec::with_capacity(message.identities.len() + 6 + message.buffers.len());
         frames.extend(message.identities.iter().cloned());
         frames.push(Bytes::from_static(DELIMITER));
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn the_signature_is_the_one_that_other_implementations_compute() {
         let info = |scheme| ConnectionInfo { signature_scheme: scheme, ..ConnectionInfo::local("key") };
-        let frames = ["a", "b", "c", "d"].map(Bytes::from_static);
+        let frames = [&b"a"[..], b"b", b"c", b"d"].map(Bytes::from_static);
         // Python: hmac.new(b"key", b"abcd", "sha256").hexdigest()
         let signer = Signer::new(&info(SignatureScheme::HmacSha256)).unwrap();
         assert_eq!(signer.sign(&frames), "2a31ec0ee8d878c9eece9fb0df79b3b90b2256240163aa5ee50d176d3d1121f8");
@@ -314,7 +314,9 @@ mod tests {
         assert_eq!(decode(&["me", "<IDS|MSG>", "", "{}"]).unwrap_err(), WireError::Short(2));
         assert!(matches!(decode(&["me", "<IDS|MSG>", "", "{", "{}", "{}", "{}"]), Err(WireError::Header(_))));
         let header = r#"{"msg_type":"x_request"}"#;
-        for (content, defect) in [("[]", "the content is not a JSON object"), ("{\"a\"", "the content is not valid JSON")] {
+        for (content, defect) in
+            [("[]", "the content is not a JSON object"), ("{\"a\"", "the content is not valid JSON")]
+        {
             let message = decode(&["me", "<IDS|MSG>", "", header, "{}", "{}", content]).unwrap();
             assert!(message.defect.unwrap().starts_with(defect));
         }

@@ -96,12 +96,7 @@ pub struct Connection {
 
 impl Door {
     /// Listens for one channel; the port is the one that the system chose where 0 was asked for.
-    pub async fn open(
-        name: &'static str,
-        info: &ConnectionInfo,
-        port: u16,
-        limit: usize,
-    ) -> io::Result<(Self, u16)> {
+    pub async fn open(name: &'static str, info: &ConnectionInfo, port: u16, limit: usize) -> io::Result<(Self, u16)> {
         let (listener, port) = match info.transport {
             TransportKind::Tcp => {
                 let address = if info.ip == "*" { "0.0.0.0" } else { info.ip.as_str() };
@@ -217,11 +212,7 @@ impl From<TooLarge> for Ended {
     }
 }
 
-async fn inwards(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    limit: usize,
-) -> Result<(), Ended> {
+async fn inwards(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, limit: usize) -> Result<(), Ended> {
     let mut walker = Walker::new(limit);
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -234,11 +225,7 @@ async fn inwards(
     }
 }
 
-async fn outwards(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    flow: &Flow,
-) -> Result<(), Ended> {
+async fn outwards(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, flow: &Flow) -> Result<(), Ended> {
     let mut walker = Walker::new(usize::MAX);
     let mut buffer = vec![0; 64 << 10];
     loop {

@@ -23,7 +23,8 @@ use std::{
 use aikit_core::{Language, Scope, TenantId, UserId, record::HistoryEntry};
 use aikit_runtime::{
     cell::{
-        CellEngine, CellError, CellEvent, CellIo, CellOutcome, CellRequest, HistoryQuery, InputError, MimeBundle, Stream,
+        CellEngine, CellError, CellEvent, CellIo, CellOutcome, CellRequest, HistoryQuery, InputError, MimeBundle,
+        Stream,
     },
     ports::{Completeness, Inspection, ScriptCompletion, Vars},
 };
@@ -162,7 +163,7 @@ impl CellEngine for Echo {
     }
 
     async fn inspect_script(&self, _language: Language, code: &str, cursor: usize) -> Option<Inspection> {
-        let rest = &code[cursor..];
+        let rest = if cursor == code.len() { code } else { &code[cursor..] };
         (!rest.is_empty()).then(|| Inspection {
             expression: rest.to_owned(),
             ty: "command".to_owned(),
