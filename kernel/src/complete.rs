@@ -64,7 +64,7 @@ pub async fn is_complete(core: &Core, fields: Fields<'_>) -> Result<Value, BadRe
     Ok(match completeness {
         Completeness::Complete => json!({ "status": "complete" }),
         Completeness::Incomplete { indent } => json!({ "status": "incomplete", "indent": indent }),
-        Completeness::Invalid => json!({ "status": "invalid" }),
+        Completeness::Invalid { .. } => json!({ "status": "invalid" }),
         Completeness::Unknown => json!({ "status": "unknown" }),
     })
 }
