@@ -175,7 +175,7 @@ impl CellEngine for Echo {
     async fn is_complete_script(&self, _language: Language, code: &str) -> Completeness {
         match code {
             _ if code.ends_with('\\') => Completeness::Incomplete { indent: "  ".to_owned() },
-            _ if code.starts_with('!') => Completeness::Invalid { message: "no command".to_owned(), line: 1 },
+            _ if code.starts_with('!') => Completeness::Invalid { message: "no command".to_owned(), line: Some(1) },
             _ => Completeness::Complete,
         }
     }
