@@ -1,0 +1,9 @@
+//! The providers as a session uses them: over the registry, against servers that speak raw HTTP, and with scripts.
+
+mod auto;
+mod faults;
+mod ollama;
+mod openai;
+mod scripts;
+mod server;
+mod support;
