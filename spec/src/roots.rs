@@ -24,9 +24,11 @@ use serde_json::Value;
 mod analysis;
 mod nearest;
 pub(crate) mod rewrite;
+mod scope;
 
 pub use analysis::{Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath};
 pub use nearest::nearest;
+pub(crate) use scope::{Wanted, missing, value_at};
 
 /// How many known names a message lists before it cuts off.
 const LISTED: usize = 12;
@@ -111,11 +113,11 @@ pub struct Roots {
 
 impl Roots {
     /// What exists everywhere: `inputs`, `state` and `steps` (nothing known about the first two, no steps yet), `tenant`,
-    /// `agent`, `user`, `session`, `execution`, `env`, `now`, and the aliases `tenant_id` and `agent_id`.
+    /// `agent`, `user`, `session`, `execution`, `now`, and the aliases `tenant_id` and `agent_id`.
     pub fn standard() -> Roots {
         let text = || Shape::Scalar("a text");
         let number = || Shape::Scalar("a number");
-        let tenant = [("id", text()), ("name", text()), ("plan", text()), ("quota", Shape::Any)];
+        let tenant = [("id", text()), ("name", text()), ("plan", text())];
         let agent = [("id", text()), ("version", text()), ("name", text())];
         let members = [
             ("inputs", Shape::Any),
@@ -126,8 +128,7 @@ impl Roots {
             ("user", Shape::closed([("id", text())])),
             ("session", Shape::closed([("id", text())])),
             ("execution", Shape::closed([("id", text()), ("attempt", number())])),
-            ("env", Shape::Any),
-            ("now", Shape::Any),
+            ("now", text()),
             ("tenant_id", text()),
             ("agent_id", text()),
         ];
@@ -156,8 +157,6 @@ impl Roots {
             ("output", output.map_or(Shape::Any, Shape::from_schema)),
             ("status", Shape::Scalar("a text")),
             ("error", Shape::Any),
-            ("attempts", Shape::Scalar("a number")),
-            ("usage", Shape::Any),
         ]);
         let steps = self.members.entry("steps".to_owned()).or_default();
         match steps {
@@ -235,6 +234,7 @@ impl Analysis {
 enum Missing {
     Unknown,
     NoMembers(&'static str),
+    TooShort(usize),
 }
 
 /// A variable that cannot exist. Its `Display` is the sentence of the diagnostic.
@@ -279,10 +279,13 @@ impl UndefinedVariable {
 
 impl fmt::Display for UndefinedVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Missing::NoMembers(what) = self.missing {
-            return write!(f, "`{}` is not defined; `{}` is {what}", self.path, self.parent);
-        }
         write!(f, "`{}` is not defined; ", self.path)?;
+        match self.missing {
+            Missing::NoMembers(what) => return write!(f, "`{}` is {what}", self.parent),
+            Missing::TooShort(1) => return write!(f, "`{}` has 1 item", self.parent),
+            Missing::TooShort(length) => return write!(f, "`{}` has {length} items", self.parent),
+            Missing::Unknown => {}
+        }
         match self.parent.as_str() {
             "" => f.write_str("there is: ")?,
             parent if self.known.is_empty() => return write!(f, "`{parent}` is empty here"),
@@ -352,9 +355,9 @@ mod tests {
         expect![[r#"
             `inputs.qestion` is not defined; `inputs` has: docs, either, free, open, question, user-name -> Some("question") at "qestion"
             `inputs.question.x` is not defined; `inputs.question` is a text -> None at "x"
-            `input` is not defined; there is: agent, agent_id, env, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> Some("inputs") at "input"
+            `input` is not defined; there is: agent, agent_id, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> Some("inputs") at "input"
             `inputs.user` is not defined; `inputs` has: docs, either, free, open, question, user-name -> None at "user"
-            `name` is not defined; there is: agent, agent_id, env, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> None at "name"
+            `name` is not defined; there is: agent, agent_id, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> None at "name"
         "#]].assert_eq(&undefined(
             &roots,
             "{{ inputs.qestion }} {{ inputs.question.x }} {{ input.question }} {{ inputs.user-name }}",
@@ -367,14 +370,14 @@ mod tests {
             `steps.clasify` is not defined; `steps` has: classify, my-step -> Some("classify") at "clasify"
             `steps.classify.output.kindd` is not defined; `steps.classify.output` has: kind -> Some("kind") at "kindd"
             `steps.my-stp` is not defined; `steps` has: classify, my-step -> Some("my-step") at "my-stp"
-            `steps.my-step.outptu` is not defined; `steps.my-step` has: attempts, error, output, status, usage -> Some("output") at "outptu"
+            `steps.my-step.outptu` is not defined; `steps.my-step` has: error, output, status -> Some("output") at "outptu"
         "#]].assert_eq(&undefined(&roots, "{{ steps.clasify.output }} {{ steps.classify.output.kindd }} {{ steps.my-step.output.x }} {{ steps.my-stp.output }} {{ steps.my-step.outptu }}"));
         expect![[r#"
-            `input` is not defined; there is: agent, agent_id, env, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> Some("inputs") at "input"
-            `tenant.nam` is not defined; `tenant` has: id, name, plan, quota -> Some("name") at "nam"
+            `input` is not defined; there is: agent, agent_id, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> Some("inputs") at "input"
+            `tenant.nam` is not defined; `tenant` has: id, name, plan -> Some("name") at "nam"
         "#]].assert_eq(&undefined(
             &roots,
-            "{{ inputs.x | default(1) }} {{ input.x | default(1) }} {{ tenant.nam }} {{ tenant_id }} {{ env.X }}",
+            "{{ inputs.x | default(1) }} {{ input.x | default(1) }} {{ tenant.nam }} {{ tenant_id }}",
         ));
         expect![[r#"
             `steps.a` is not defined; `steps` is empty here -> None at "a"

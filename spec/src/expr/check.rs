@@ -6,7 +6,7 @@ use cel::{
     parser::Expression,
 };
 
-use super::parse::{Parsed, parse};
+use super::parse::{Parsed, contained, parse};
 use crate::roots::{
     Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath, nearest, rewrite::Rewritten,
 };
@@ -65,8 +65,10 @@ pub const FUNCTIONS: &[&str] = &[
 
 /// Parses an expression and says what it reads. Never fails otherwise than with a syntax error.
 pub fn check(source: &str) -> Result<Analysis, SyntaxError> {
-    let parsed = parse(source)?;
-    Ok(analyse(&parsed))
+    contained(source, || parse(source).map(|parsed| analyse(&parsed))).unwrap_or_else(|| {
+        let message = "the expression cannot be parsed".to_owned();
+        Err(SyntaxError { message, range: TextRange::new(0, source.len()) })
+    })
 }
 
 pub(super) fn analyse(parsed: &Parsed) -> Analysis {
@@ -212,7 +214,12 @@ impl Walk<'_> {
             }
             Node::List(list) => list.elements.iter().for_each(|item| self.node(item)),
             Node::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
-            Node::Struct(object) => object.entries.iter().for_each(|entry| self.entry(&entry.expr)),
+            Node::Struct(object) => {
+                let range = self.range(self.token(node.id));
+                let name = object.type_name.clone();
+                self.analysis.unknown_functions.push(FunctionUse { kind: "type", name, range, suggestion: None });
+                object.entries.iter().for_each(|entry| self.entry(&entry.expr));
+            }
         }
     }
 
@@ -426,7 +433,7 @@ mod tests {
         show(
             "'é' + inputs.größe",
             expect![[r#"
-                error: token recognition error at: 'ö' at "öße"
+                error: unexpected `öße` at "öße"
             "#]],
         );
         show(
@@ -467,25 +474,25 @@ mod tests {
         show(
             "inputs.a ==",
             expect![[r#"
-            error: mismatched input the end at ""
-        "#]],
+                error: the expression ends too early at ""
+            "#]],
         );
         show(
             "é inputs.a = 1",
             expect![[r#"
-                error: token recognition error at: 'é' at "é"
+                error: unexpected `é` at "é"
             "#]],
         );
         show(
             "steps.a-b.output && )",
             expect![[r#"
-                error: mismatched input ')' at ")"
+                error: unexpected `)` at ")"
             "#]],
         );
         show(
             "inputs.a and inputs.b",
             expect![[r#"
-                error: mismatched input 'and' at "and"
+                error: unexpected `and`; write `&&` at "and"
             "#]],
         );
         show(

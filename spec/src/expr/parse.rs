@@ -1,6 +1,9 @@
 //! From text to CEL's tree, within bounds.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
 
 use aikit_core::TextRange;
 use cel::{
@@ -20,6 +23,25 @@ const MAX_DEPTH: usize = 24;
 /// More operators, calls and members in one expression are refused; they nest in the tree.
 const MAX_LINKS: usize = 256;
 
+/// Up to here an expression is handled on the caller's stack.
+const SHALLOW_DEPTH: usize = 2;
+const SHALLOW_LINKS: usize = 24;
+/// The generated parser takes some 100 KiB of stack for each bracket when it is not optimised.
+const STACK: usize = 32 << 20;
+
+/// Runs `work`, which parses, walks or evaluates `source`, where the stack is large enough for it; whatever the crate does,
+/// it ends neither the process nor the caller.
+pub(super) fn contained<T: Send>(source: &str, work: impl FnOnce() -> T + Send) -> Option<T> {
+    let (depth, links) = complexity(source);
+    if depth <= SHALLOW_DEPTH && links <= SHALLOW_LINKS {
+        return catch_unwind(AssertUnwindSafe(work)).ok();
+    }
+    thread::scope(|scope| {
+        let worker = thread::Builder::new().name("expression".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
+        worker.ok()?.join().ok()
+    })
+}
+
 /// A parsed expression with the way back to its text.
 pub(super) struct Parsed {
     pub(super) tree: Expression,
@@ -27,6 +49,7 @@ pub(super) struct Parsed {
     pub(super) rewritten: Rewritten,
 }
 
+/// Parses within [`contained`].
 pub(super) fn parse(source: &str) -> Result<Parsed, SyntaxError> {
     let whole = TextRange::new(0, source.len());
     let refuse = |message: String| Err(SyntaxError { message, range: whole });
@@ -44,19 +67,15 @@ pub(super) fn parse(source: &str) -> Result<Parsed, SyntaxError> {
         return refuse(format!("the expression has more than {MAX_LINKS} operators and members"));
     }
     let rewritten = Rewritten::new(source, Dialect::Expression);
-    // The generated parser is large and not ours: whatever it does must not end the process.
-    let parsed = catch_unwind(AssertUnwindSafe(|| {
-        Parser::new().enable_optional_syntax(true).parse_with_source_info(&rewritten.text)
-    }));
-    match parsed {
-        Ok(Ok((tree, info))) => Ok(Parsed { tree, info, rewritten }),
-        Ok(Err(errors)) => {
+    match Parser::new().enable_optional_syntax(true).parse_with_source_info(&rewritten.text) {
+        Ok((tree, info)) => Ok(Parsed { tree, info, rewritten }),
+        Err(errors) => {
             let Some(error) = errors.errors.into_iter().next() else {
                 return refuse("the expression cannot be parsed".to_owned());
             };
-            Err(SyntaxError { message: plain(&error.msg), range: place(&rewritten, error.pos) })
+            let range = place(&rewritten, error.pos);
+            Err(SyntaxError { message: plain(&error.msg, range.slice(source)), range })
         }
-        Err(_) => refuse("the expression cannot be parsed".to_owned()),
     }
 }
 
@@ -105,9 +124,22 @@ fn place(rewritten: &Rewritten, (line, column): (isize, isize)) -> TextRange {
 }
 
 /// The parser's message without its jargon.
-fn plain(message: &str) -> String {
+fn plain(message: &str, at: &str) -> String {
+    let instead = match at {
+        "and" => Some("&&"),
+        "or" => Some("||"),
+        "not" => Some("!"),
+        "=" => Some("=="),
+        _ => None,
+    };
     let message = message.trim();
-    let short = message.split(" expecting ").next().unwrap_or(message);
-    let short = short.strip_prefix("Syntax error: ").unwrap_or(short);
-    short.replace("'<EOF>'", "the end").replace("<EOF>", "the end")
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    const JARGON: &[&str] =
+        &["mismatched input", "extraneous input", "no viable alternative", "token recognition error", "missing"];
+    match instead {
+        Some(instead) => format!("unexpected `{at}`; write `{instead}`"),
+        None if !JARGON.iter().any(|start| message.starts_with(start)) => message.to_owned(),
+        None if at.is_empty() => "the expression ends too early".to_owned(),
+        None => format!("unexpected `{at}`"),
+    }
 }

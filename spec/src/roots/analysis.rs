@@ -116,7 +116,7 @@ impl fmt::Display for SegmentName {
 /// A function, filter or test that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionUse {
-    /// What the text calls it: `function`, `filter` or `test`.
+    /// What the text calls it: `function`, `filter`, `test` or `type`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,

@@ -3,7 +3,8 @@
 use aikit_core::TextRange;
 use minijinja::{
     Error, Value,
-    machinery::{Span, ast, parse},
+    machinery::{Span, Token, ast, parse, tokenize},
+    syntax::SyntaxConfig,
     value::ValueKind,
 };
 
@@ -13,7 +14,11 @@ use crate::roots::{
 };
 
 /// Longer templates are refused.
-const MAX_SOURCE: usize = 1 << 20;
+const MAX_SOURCE: usize = 1 << 18;
+/// More words and signs in one `{{ … }}` or `{% … %}` are refused.
+const MAX_TOKENS: usize = 500;
+/// More branches of `elif` are refused.
+const MAX_BRANCHES: usize = 100;
 /// A constant text or list that a template builds by repetition may not be larger.
 const MAX_CONSTANT: u128 = 1 << 20;
 
@@ -112,6 +117,13 @@ pub const TESTS: &[&str] = &[
 
 /// Parses a template and says what it reads. Never fails otherwise than with a syntax error.
 pub fn check(source: &str) -> Result<Analysis, SyntaxError> {
+    let rewritten = rewrite(source)?;
+    let tree = tree(&rewritten)?;
+    Ok(analyse(&rewritten, &tree)?.0)
+}
+
+/// Readies a text for the parser, unless it is too large for it.
+pub(super) fn rewrite(source: &str) -> Result<Rewritten, SyntaxError> {
     if source.len() > MAX_SOURCE {
         return Err(SyntaxError {
             message: format!("the template is longer than {} KiB", MAX_SOURCE >> 10),
@@ -119,27 +131,68 @@ pub fn check(source: &str) -> Result<Analysis, SyntaxError> {
         });
     }
     let rewritten = Rewritten::new(source, Dialect::Template);
-    let tree = parse(&rewritten.text, "template", Default::default()).map_err(|e| syntax_error(&e, &rewritten))?;
+    within_bounds(&rewritten)?;
+    Ok(rewritten)
+}
+
+/// The parser builds a tree that is as deep as a chain of operators is long, and everything that walks it recurses.
+fn within_bounds(rewritten: &Rewritten) -> Result<(), SyntaxError> {
+    let mut tokens = 0usize;
+    let mut branches = 0usize;
+    let mut begins = false;
+    // What the lexer rejects the parser rejects as well, with its place.
+    for (token, span) in tokenize(&rewritten.text, false, syntax()).map_while(Result::ok) {
+        match token {
+            Token::VariableStart | Token::BlockStart => tokens = 0,
+            Token::Ident("elif") if begins => branches += 1,
+            _ => tokens += 1,
+        }
+        begins = matches!(token, Token::BlockStart);
+        if tokens > MAX_TOKENS || branches > MAX_BRANCHES {
+            let message = match tokens > MAX_TOKENS {
+                true => format!("one `{{{{ … }}}}` holds more than {MAX_TOKENS} words and signs"),
+                false => format!("there are more than {MAX_BRANCHES} branches of `elif`"),
+            };
+            let range = rewritten.original(span.start_offset as usize, span.end_offset as usize);
+            return Err(SyntaxError { message, range });
+        }
+    }
+    Ok(())
+}
+
+/// Line breaks at the end belong to the text.
+fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().unwrap_or_default()
+}
+
+pub(super) fn tree(rewritten: &Rewritten) -> Result<ast::Stmt<'_>, SyntaxError> {
+    parse(&rewritten.text, "template", syntax()).map_err(|e| syntax_error(&e, rewritten))
+}
+
+/// What a template reads, and the length of the longest plain text that it may put out more than once.
+pub(super) fn analyse(rewritten: &Rewritten, tree: &ast::Stmt<'_>) -> Result<(Analysis, usize), SyntaxError> {
     let mut walk = Walk {
-        rewritten: &rewritten,
+        rewritten,
         analysis: Analysis::default(),
         bound: vec![Vec::new()],
         guarded: false,
         error: None,
+        loops: 0,
+        repeated: 0,
     };
-    walk.stmt(&tree);
-    let Walk { mut analysis, error, .. } = walk;
+    walk.stmt(tree);
+    let Walk { mut analysis, error, repeated, .. } = walk;
     if let Some(error) = error {
         return Err(error);
     }
-    if let Some(expression) = native(&rewritten.text, &tree) {
+    if let Some(expression) = native(&rewritten.text, tree) {
         analysis.native = true;
         analysis.result = result_type(expression);
     } else {
         analysis.result = ResultType::NotBool("a text");
     }
     analysis.paths.sort_by_key(|path| (path.range.start, path.range.end));
-    Ok(analysis)
+    Ok((analysis, repeated))
 }
 
 /// The expression of a template that is exactly one `{{ … }}`.
@@ -208,6 +261,10 @@ struct Walk<'r> {
     /// Whether what is read may be absent.
     guarded: bool,
     error: Option<SyntaxError>,
+    /// How many loops and macros surround the walk.
+    loops: usize,
+    /// The longest plain text inside of one.
+    repeated: usize,
 }
 
 impl Walk<'_> {
@@ -246,9 +303,11 @@ impl Walk<'_> {
         match stmt {
             ast::Stmt::Template(template) => self.body(&template.children),
             ast::Stmt::EmitExpr(emit) => self.expr(&emit.expr),
+            ast::Stmt::EmitRaw(raw) if self.loops > 0 => self.repeated = self.repeated.max(raw.raw.len()),
             ast::Stmt::EmitRaw(_) => {}
             ast::Stmt::ForLoop(each) => {
                 self.expr(&each.iter);
+                self.loops += 1;
                 self.scoped(&["loop"], |walk| {
                     walk.bind_target(&each.target);
                     if let Some(filter) = &each.filter_expr {
@@ -256,6 +315,7 @@ impl Walk<'_> {
                     }
                     walk.body(&each.body);
                 });
+                self.loops -= 1;
                 self.scoped(&[], |walk| walk.body(&each.else_body));
             }
             ast::Stmt::IfCond(cond) => {
@@ -316,10 +376,12 @@ impl Walk<'_> {
 
     fn declared_macro(&mut self, declared: &ast::Macro<'_>) {
         declared.defaults.iter().for_each(|value| self.expr(value));
+        self.loops += 1;
         self.scoped(&["caller"], |walk| {
             declared.args.iter().for_each(|arg| walk.bind_target(arg));
             walk.body(&declared.body);
         });
+        self.loops -= 1;
     }
 
     fn expr(&mut self, expr: &ast::Expr<'_>) {
