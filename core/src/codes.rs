@@ -63,6 +63,7 @@ codes! {
     206 UNKNOWN_AGENT Error "The agent does not exist for this tenant.";
     207 UNKNOWN_BUILTIN Error "There is no built-in tool of that name.";
     208 UNKNOWN_PROVIDER Error "The model provider is not known.";
+    209 UNKNOWN_SECRET Error "The credential is not declared.";
     301 TEMPLATE_SYNTAX Error "The template cannot be parsed.";
     302 TEMPLATE_UNDEFINED Error "The template uses a variable that does not exist.";
     303 EXPRESSION_SYNTAX Error "The CEL expression cannot be parsed.";

@@ -4,11 +4,15 @@
 
 use aikit_core::{Diagnostic, TenantId, TextRange};
 
+pub mod agent;
 pub mod cell;
 pub mod expr;
 pub mod plan;
 pub mod roots;
+pub mod schema;
+mod structure;
 pub mod template;
+pub mod words;
 
 /// What surrounds a document when it is checked.
 #[derive(Debug, Clone, Default)]

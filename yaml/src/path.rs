@@ -16,18 +16,6 @@ pub enum Segment {
 pub struct Path(pub Vec<Segment>);
 
 impl Path {
-    /// The way that a JSON Pointer describes. A number is taken for an index, as JSON Pointers do not tell.
-    pub fn from_json_pointer(pointer: &str) -> Path {
-        let unescape = |part: &str| part.replace("~1", "/").replace("~0", "~");
-        Path(
-            pointer
-                .split('/')
-                .skip(1)
-                .map(|part| part.parse().map(Segment::Index).unwrap_or_else(|_| Segment::Key(unescape(part))))
-                .collect(),
-        )
-    }
-
     /// This way and one step more.
     pub fn join(&self, segment: Segment) -> Path {
         let mut segments = self.0.clone();

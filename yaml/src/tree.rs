@@ -219,6 +219,20 @@ impl Node {
         })
     }
 
+    /// The node that a JSON Pointer leads to, or the last one on its way that exists.
+    pub fn node_at_pointer(&self, pointer: &str) -> &Node {
+        let mut node = self;
+        for part in pointer.split('/').skip(1) {
+            let key = part.replace("~1", "/").replace("~0", "~");
+            let item = key.parse().ok().and_then(|index: usize| node.items().get(index));
+            match node.get(&key).or(item) {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node
+    }
+
     /// What stands at `offset`: the path of the innermost node that touches it, and which part of it is touched.
     pub fn path_at(&self, offset: usize) -> Hit {
         let mut path = Vec::new();

@@ -1,0 +1,3 @@
+fn main() {
+    println!("{}", aikit_spec::schema::agent_schema_json());
+}

@@ -1,0 +1,168 @@
+//! Accepted spellings are moved to their canonical place before anything else looks at the document.
+
+use aikit_core::{Diagnostic, Edit, Fix, LineIndex, TextRange, codes};
+use aikit_yaml::{Entry, Node, NodeKind, Scalar, ScalarStyle};
+use serde_json::Value;
+
+use crate::schema;
+
+/// Rewrites `root` to canonical keys. The nodes keep their places.
+pub(crate) fn canonical(source: &str, root: &mut Node) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let NodeKind::Mapping(entries) = &mut root.kind else { return diagnostics };
+    bare_version(entries, &mut diagnostics);
+    flat_keys(source, entries, &mut diagnostics);
+    for entry in entries {
+        let block = schema::agent_schema().get("properties").and_then(|properties| properties.get(entry.name()));
+        if let (Some(block), NodeKind::Mapping(inner)) = (block, &mut entry.value.kind) {
+            renamed_keys(inner, schema::resolve(block), &mut diagnostics);
+        }
+    }
+    diagnostics
+}
+
+/// `spec_version: 1.0.0` → `aikit-v1.0.0`.
+fn bare_version(entries: &mut [Entry], diagnostics: &mut Vec<Diagnostic>) {
+    let Some(entry) = entries.iter_mut().find(|entry| entry.name() == "spec_version") else { return };
+    let range = entry.value.range;
+    let NodeKind::Scalar(scalar) = &mut entry.value.kind else { return };
+    if scalar.text == "1.0.0" {
+        let canonical = format!("aikit-v{}", scalar.text);
+        diagnostics.push(
+            Diagnostic::new(codes::ALIAS_KEY, range, format!("`{}` is short for `{canonical}`", scalar.text))
+                .with_fix(format!("Write `{canonical}`"), range, canonical.as_str()),
+        );
+        scalar.value = Value::String(canonical.clone());
+        scalar.text = canonical;
+    }
+}
+
+/// `tools:` at the top level → `integration.tools`.
+fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
+    let aliases = schema::agent_schema().get("x-aikit-aliases").and_then(Value::as_object);
+    let mut at = 0;
+    while at < entries.len() {
+        let target = aliases.and_then(|aliases| aliases.get(entries[at].name())).and_then(Value::as_str);
+        let Some((block, key)) = target.and_then(|target| target.split_once('.')) else {
+            at += 1;
+            continue;
+        };
+        let range = entries[at].key.range;
+        let name = entries[at].name().to_owned();
+        if !is_supported(block, key) {
+            let message = format!("`{name}` (`{block}.{key}`) is not supported by this version");
+            let help = "the language knows it, the engine does not run it yet; remove it";
+            diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, range, message).with_help(help));
+            entries.remove(at);
+            continue;
+        }
+        let home = entries.iter().position(|entry| entry.name() == block);
+        match home.map(|home| &entries[home].value.kind) {
+            Some(NodeKind::Mapping(inner)) => {
+                if let Some(other) = inner.iter().find(|entry| entry.name() == key) {
+                    let message = format!("`{name}` stands here and as `{block}.{key}`");
+                    diagnostics.push(
+                        Diagnostic::new(codes::DUPLICATE_NAME, range, message)
+                            .with_related(other.key.range, "the other one stands here"),
+                    );
+                    entries.remove(at);
+                    continue;
+                }
+            }
+            // The block has another mistake, which is reported; the flat key stays a stray one.
+            Some(_) => {
+                at += 1;
+                continue;
+            }
+            None => {}
+        }
+        let message = format!("`{name}` belongs to `{block}`: `{block}.{key}`");
+        let mut diagnostic = Diagnostic::new(codes::ALIAS_KEY, range, message);
+        let home_value = home.map(|home| &entries[home].value);
+        diagnostic.fixes.extend(moving_fix(source, &entries[at], block, key, home_value));
+        diagnostics.push(diagnostic);
+
+        let mut moved = entries.remove(at);
+        let moved_range = moved.range();
+        if let NodeKind::Scalar(scalar) = &mut moved.key.kind {
+            scalar.text = key.to_owned();
+        }
+        match entries.iter_mut().find(|entry| entry.name() == block) {
+            Some(Entry { value: Node { kind: NodeKind::Mapping(inner), .. }, .. }) => inner.push(moved),
+            _ => {
+                let key = Node { range, tag: None, kind: NodeKind::Scalar(plain(block)) };
+                let value = Node { range: moved_range, tag: None, kind: NodeKind::Mapping(vec![moved]) };
+                entries.push(Entry { key, value, merged: false });
+            }
+        }
+    }
+}
+
+/// Keys inside a block that have another name, as `id` for `agent_id`.
+fn renamed_keys(entries: &mut [Entry], block: &'static Value, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(aliases) = block.get("x-aikit-aliases").and_then(Value::as_object) else { return };
+    for (alias, canonical) in aliases {
+        let Some(canonical) = canonical.as_str() else { continue };
+        if entries.iter().any(|entry| entry.name() == canonical) {
+            continue;
+        }
+        let Some(entry) = entries.iter_mut().find(|entry| entry.name() == alias) else { continue };
+        let range = entry.key.range;
+        if let NodeKind::Scalar(scalar) = &mut entry.key.kind {
+            scalar.text = canonical.to_owned();
+            diagnostics.push(
+                Diagnostic::new(codes::ALIAS_KEY, range, format!("`{alias}` is short for `{canonical}`"))
+                    .with_fix(format!("Rename to `{canonical}`"), range, canonical),
+            );
+        }
+    }
+}
+
+fn is_supported(block: &str, key: &str) -> bool {
+    let properties = schema::agent_schema().get("properties");
+    let block = properties.and_then(|properties| properties.get(block)).map(schema::resolve);
+    block.and_then(|block| block.get("properties")?.get(key)).is_some()
+}
+
+fn plain(text: &str) -> Scalar {
+    Scalar {
+        text: text.to_owned(),
+        style: ScalarStyle::Plain,
+        value: Value::String(text.to_owned()),
+        first_line: 0,
+        indent: 0,
+    }
+}
+
+/// Edits that move the lines of a top-level entry into its block; none where the document is not written in lines.
+fn moving_fix(source: &str, entry: &Entry, block: &str, key: &str, home: Option<&Node>) -> Option<Fix> {
+    let lines = LineIndex::new(source);
+    let first = lines.line_of(entry.key.range.start as usize);
+    let last = lines.line_of(entry.range().end.max(entry.range().start) as usize);
+    let start = lines.line_range(first)?.start;
+    let end = lines.line_range(last)?.end;
+    if entry.merged || start != entry.key.range.start {
+        return None;
+    }
+    let whole = TextRange::new(start as usize, end as usize);
+    let behind_key = TextRange { start: entry.key.range.end, end };
+    let text = format!("{key}{}", behind_key.slice(source));
+    let text = if text.ends_with('\n') { text } else { format!("{text}\n") };
+    let indented = |by: usize| {
+        let line = |line: &str| if line.trim().is_empty() { line.to_owned() } else { format!("{:by$}{line}", "") };
+        text.split_inclusive('\n').map(line).collect::<String>()
+    };
+    let title = format!("Move into `{block}`");
+    let Some(home) = home else {
+        return Some(Fix { title, edits: vec![Edit { range: whole, text: format!("{block}:\n{}", indented(2)) }] });
+    };
+    let neighbour = home.entries().first().filter(|entry| !entry.merged)?.key.range.start;
+    let line = lines.line_range(lines.line_of(neighbour as usize))?.start;
+    let column = (neighbour - line) as usize;
+    let indentation = TextRange { start: line, end: neighbour }.slice(source);
+    if column == 0 || !indentation.bytes().all(|b| b == b' ') {
+        return None;
+    }
+    let insertion = Edit { range: TextRange::empty(line as usize), text: indented(column) };
+    Some(Fix { title, edits: vec![Edit { range: whole, text: String::new() }, insertion] })
+}

@@ -1,0 +1,137 @@
+//! The one entry for documents: text → diagnostics, outline and plan.
+
+use aikit_core::{Diagnostic, Severity, TextRange, codes};
+use aikit_yaml::{Document, Node, NodeKind};
+
+use crate::{
+    CheckContext, Checked, Identified, OutlineItem, aliases, checks, lower,
+    plan::Plan,
+    structure,
+};
+
+/// Checks an agent document and lowers it. The same function stands behind every face.
+///
+/// ```
+/// use aikit_spec::{CheckContext, check};
+///
+/// let checked = check("identity: {agent_id: hello, name: Hello}\n", &CheckContext::default());
+/// assert!(checked.plan.is_some());
+///
+/// let checked = check("identity: {agent_id: hello, nane: Hello}\n", &CheckContext::default());
+/// assert_eq!(checked.diagnostics[0].to_owned().help.as_deref(), Some("did you mean `name`?"));
+/// ```
+pub fn check(source: &str, context: &CheckContext) -> Checked {
+    let parsed = aikit_yaml::parse(source);
+    let broken = !parsed.is_valid();
+    let mut diagnostics = parsed.diagnostics;
+    let mut documents = parsed.documents.into_iter();
+    let Some(Document { mut root, .. }) = documents.next().filter(|document| !document.root.is_null()) else {
+        if !broken {
+            let message = "the document is empty";
+            diagnostics.push(
+                Diagnostic::new(codes::YAML_EMPTY, TextRange::empty(0), message)
+                    .with_help("begin with `identity:` and in it `agent_id:` and `name:`"),
+            );
+        }
+        return Checked { plan: None, identity: None, outline: Vec::new(), diagnostics };
+    };
+    if let Some(second) = documents.next() {
+        let message = "a file with several documents is not supported by this version";
+        let at = second.root.entries().first().map_or(second.range, |entry| entry.key.range);
+        diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, at, message));
+    }
+    let aliases = aliases::canonical(source, &mut root);
+    // A broken text has gaps: what is missing in the tree may well stand in the text.
+    if !broken {
+        let structural = structure::check(source, &root);
+        let semantic = match root.kind {
+            NodeKind::Mapping(_) => checks::check(source, &root, context, &structural),
+            _ => Vec::new(),
+        };
+        diagnostics.extend(aliases);
+        diagnostics.extend(structural);
+        diagnostics.extend(semantic);
+    }
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.range, diagnostic.severity));
+    let mut plan = None;
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        match lower::lower(source, &root, context) {
+            Ok(lowered) => plan = Some(lowered),
+            Err(message) => {
+                let message = format!("aikit accepted this document and cannot read it; please report this: {message}");
+                let mut diagnostic = Diagnostic::new(codes::INVALID_VALUE, root.range, message);
+                diagnostic.severity = Severity::Error;
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    Checked { identity: plan.as_ref().map(identified), outline: outline(&root), plan, diagnostics }
+}
+
+fn identified(plan: &Plan) -> Identified {
+    let agent = &plan.agent;
+    Identified {
+        agent: agent.id.clone(),
+        version: agent.version.clone(),
+        name: agent.name.clone(),
+        description: agent.description.clone(),
+    }
+}
+
+/// Blocks, declared things and steps, with their places.
+fn outline(root: &Node) -> Vec<OutlineItem> {
+    root.entries()
+        .iter()
+        .filter(|entry| !entry.merged)
+        .map(|entry| {
+            let children = match entry.name() {
+                "behavior" => {
+                    let steps = entry.value.get("steps").or_else(|| entry.value.get("workflow")?.get("steps"));
+                    step_outline(steps.map(Node::items).unwrap_or_default())
+                }
+                "integration" => {
+                    let tools = entry.value.get("tools").map(Node::items).unwrap_or_default();
+                    tools.iter().filter_map(|tool| item("tool", tool, tool.get("name").unwrap_or(tool))).collect()
+                }
+                "intelligence" => {
+                    let models = entry.value.get("models").map(Node::entries).unwrap_or_default();
+                    let model = |entry: &aikit_yaml::Entry| OutlineItem {
+                        kind: "model",
+                        name: entry.name().to_owned(),
+                        range: entry.range(),
+                        name_range: entry.key.range,
+                        children: Vec::new(),
+                    };
+                    models.iter().map(model).collect()
+                }
+                _ => Vec::new(),
+            };
+            OutlineItem {
+                kind: "block",
+                name: entry.name().to_owned(),
+                range: entry.range(),
+                name_range: entry.key.range,
+                children,
+            }
+        })
+        .collect()
+}
+
+fn item(kind: &'static str, node: &Node, name: &Node) -> Option<OutlineItem> {
+    let text = name.as_str()?.to_owned();
+    Some(OutlineItem { kind, name: text, range: node.range, name_range: name.range, children: Vec::new() })
+}
+
+fn step_outline(steps: &[Node]) -> Vec<OutlineItem> {
+    let step = |step: &Node| {
+        let kind = crate::agent::STEP_KINDS.iter().copied().find(|kind| step.get(kind).is_some()).unwrap_or("step");
+        let mut outlined = item(kind, step, step.get("name")?)?;
+        for case in step.get("switch").map(Node::items).unwrap_or_default() {
+            for key in ["do", "default"] {
+                outlined.children.extend(step_outline(case.get(key).map(Node::items).unwrap_or_default()));
+            }
+        }
+        Some(outlined)
+    };
+    steps.iter().filter_map(step).collect()
+}

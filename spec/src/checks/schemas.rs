@@ -1,0 +1,56 @@
+//! JSON Schemas inside the document, and the values that must fit them.
+
+use aikit_core::{Diagnostic, codes};
+use aikit_yaml::{Node, NodeKind};
+use serde_json::Value;
+
+use super::Checker;
+
+/// How many violations of one value are reported.
+const MAX_VIOLATIONS: usize = 5;
+
+impl Checker<'_> {
+    /// A JSON Schema; gives it back if it is valid.
+    pub(super) fn schema(&mut self, node: Option<&Node>) -> Option<Value> {
+        let node = node.filter(|node| matches!(node.kind, NodeKind::Mapping(_)))?;
+        let schema = node.to_json();
+        let mut valid = true;
+        let meta = jsonschema::draft202012::meta::validator();
+        for error in meta.iter_errors(&schema).take(MAX_VIOLATIONS) {
+            valid = false;
+            let at = node.node_at_pointer(error.instance_path().as_str());
+            let message = format!("this is not a valid JSON Schema: {error}");
+            let range = underline(at, node);
+            self.push(Diagnostic::new(codes::INVALID_SCHEMA, range, message));
+        }
+        if !valid {
+            return None;
+        }
+        if let Err(error) = jsonschema::draft202012::new(&schema) {
+            let at = node.node_at_pointer(error.instance_path().as_str());
+            let message = format!("this JSON Schema cannot be used: {error}");
+            let range = underline(at, node);
+            self.push(Diagnostic::new(codes::INVALID_SCHEMA, range, message));
+            return None;
+        }
+        Some(schema)
+    }
+
+    /// A value that must fit a schema.
+    pub(super) fn fits(&mut self, node: &Node, schema: &Value, what: &str) {
+        let Ok(validator) = jsonschema::draft202012::new(schema) else { return };
+        let value = node.to_json();
+        for error in validator.iter_errors(&value).take(MAX_VIOLATIONS) {
+            let at = node.node_at_pointer(error.instance_path().as_str());
+            let message = format!("{what}: {error}");
+            let range = underline(at, node);
+            self.push(Diagnostic::new(codes::DATAFLOW_TYPE, range, message));
+        }
+    }
+}
+
+/// A whole mapping is too much to underline; its first key stands for it.
+fn underline(at: &Node, fallback: &Node) -> aikit_core::TextRange {
+    let range = at.entries().first().map_or(at.range, |entry| entry.key.range);
+    if range.is_empty() { fallback.range } else { range }
+}

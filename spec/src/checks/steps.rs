@@ -1,0 +1,263 @@
+//! Steps: their names, what they need, read, call and write.
+
+use std::collections::BTreeMap;
+
+use aikit_core::{Diagnostic, TextRange, codes};
+use aikit_yaml::{Node, NodeKind};
+use serde_json::Value;
+
+use super::{Checker, execution_order, is_template, schema_value};
+use crate::roots::{Roots, Shape};
+
+/// The list of steps, wherever it is written.
+pub(super) fn list(root: &Node) -> Option<&Node> {
+    let behavior = root.get("behavior")?;
+    behavior.get("steps").or_else(|| behavior.get("workflow")?.get("steps"))
+}
+
+/// Every step of the document, nested ones included.
+pub(super) fn all(root: &Node) -> Vec<&Node> {
+    fn collect<'n>(steps: &'n [Node], into: &mut Vec<&'n Node>) {
+        for step in steps {
+            into.push(step);
+            for case in step.get("switch").map(Node::items).unwrap_or_default() {
+                for key in ["do", "default"] {
+                    collect(case.get(key).map(Node::items).unwrap_or_default(), into);
+                }
+            }
+        }
+    }
+    let mut steps = Vec::new();
+    collect(list(root).map(Node::items).unwrap_or_default(), &mut steps);
+    steps
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn behavior(&mut self) {
+        let state_schema = self.schema(self.at(&["behavior", "state_schema"]));
+        if let (Some(initial), Some(schema)) = (self.at(&["behavior", "state", "initial"]), &state_schema) {
+            self.fits(initial, schema, "the initial state does not fit `behavior.state_schema`");
+        }
+        if let Some(behavior) = self.root.get("behavior")
+            && let (Some(steps), Some(workflow)) = (behavior.entry("steps"), behavior.entry("workflow"))
+        {
+            let message = "the steps stand in `behavior.steps` and in `behavior.workflow`; only one of them can be";
+            let diagnostic = Diagnostic::new(codes::DUPLICATE_NAME, workflow.key.range, message);
+            self.push(diagnostic.with_related(steps.key.range, "the other one stands here"));
+        }
+        let kind = self.at(&["behavior", "type"]);
+        let kind_word = kind.and_then(Node::as_str);
+        let steps = list(self.root);
+        let items = steps.map(Node::items).unwrap_or_default();
+        match (kind, kind_word) {
+            (Some(kind), Some("chat")) if !items.is_empty() => {
+                let message = "a `chat` has no steps";
+                self.push(
+                    Diagnostic::new(codes::INVALID_VALUE, kind.range, message)
+                        .with_help("use `workflow` or `sequential`, or remove the steps")
+                        .with_fix("Replace with `workflow`", kind.range, "workflow"),
+                );
+            }
+            (Some(kind), Some("sequential" | "workflow")) if items.is_empty() && !self.is_doubtful("behavior") => {
+                let message = format!("a `{}` needs steps", kind_word.unwrap_or_default());
+                self.push(Diagnostic::new(codes::NO_STEPS, kind.range, message).with_help("add `steps:` below"));
+            }
+            (None, _) if steps.is_some_and(|steps| matches!(steps.kind, NodeKind::Sequence(_))) && items.is_empty() => {
+                let range = steps.map(|steps| steps.range).unwrap_or_default();
+                self.push(Diagnostic::new(codes::NO_STEPS, range, "the workflow has no steps"));
+            }
+            _ => {}
+        }
+        self.step_names();
+        let reorder = kind_word.is_none_or(|word| word == "workflow");
+        let roots = self.roots();
+        self.steps(items, reorder, roots, &mut Vec::new());
+    }
+
+    fn step_names(&mut self) {
+        let mut seen: BTreeMap<&str, TextRange> = BTreeMap::new();
+        for name in all(self.root).into_iter().filter_map(|step| step.get("name")) {
+            let Some(text) = name.as_str() else { continue };
+            match seen.get(text) {
+                Some(first) => {
+                    let message = format!("two steps have the name `{text}`");
+                    let diagnostic = Diagnostic::new(codes::DUPLICATE_NAME, name.range, message);
+                    self.diagnostics.push(diagnostic.with_related(*first, "the first one stands here"));
+                }
+                None => {
+                    seen.insert(text, name.range);
+                }
+            }
+        }
+    }
+
+    /// Checks a list of steps in the order in which they run; `before` are the names of the steps that have run. Gives what
+    /// can be read behind them.
+    fn steps(&mut self, steps: &'a [Node], reorder: bool, mut roots: Roots, before: &mut Vec<&'a str>) -> Roots {
+        let (order, circles) = execution_order(steps, reorder);
+        let circular = !circles.is_empty();
+        self.diagnostics.extend(circles);
+        let siblings: Vec<&str> = steps.iter().filter_map(|step| step.get("name")?.as_str()).collect();
+        let mut ended: Option<&Node> = None;
+        for index in order {
+            let step = &steps[index];
+            self.needs(step, &siblings, before, reorder, circular);
+            if let (Some(end), Some(name)) = (ended, step.get("name")) {
+                let end_name = end.get("name").and_then(Node::as_str).unwrap_or_default();
+                let message = format!("the step can never run: `{end_name}` ends the run before it");
+                self.push(Diagnostic::new(codes::UNREACHABLE, name.range, message).with_related(end.range, "it ends here"));
+                ended = None;
+            }
+            roots = self.step(step, roots, before);
+            if step.get("return").is_some() && step.get("when").is_none() {
+                ended = Some(step);
+            }
+        }
+        roots
+    }
+
+    fn needs(&mut self, step: &'a Node, siblings: &[&str], before: &[&str], reorder: bool, circular: bool) {
+        for need in step.get("needs").map(Node::items).unwrap_or_default() {
+            let Some(name) = need.as_str() else { continue };
+            if before.contains(&name) || circular && siblings.contains(&name) {
+                continue;
+            }
+            if siblings.contains(&name) && !reorder {
+                let message = format!("the step `{name}` does not come before this one");
+                self.push(
+                    Diagnostic::new(codes::UNKNOWN_STEP, need.range, message)
+                        .with_help("move it up, or use `type: workflow`, which orders steps by `needs`"),
+                );
+                continue;
+            }
+            let known = siblings.iter().chain(before).copied();
+            self.unknown(codes::UNKNOWN_STEP, need, "step", "behavior", known);
+        }
+    }
+
+    /// One step. Gives what can be read behind it.
+    fn step(&mut self, step: &'a Node, roots: Roots, before: &mut Vec<&'a str>) -> Roots {
+        if let Some(when) = step.get("when") {
+            self.condition(when, &roots);
+        }
+        let declared = self.schema(step.get("output"));
+        let mut output = None;
+        let mut behind = roots.clone();
+        if let Some(llm) = step.get("llm") {
+            output = self.llm(llm, &roots);
+        }
+        if let Some(node) = step.get("tool") {
+            let tool = self.tool(node);
+            output = tool.and_then(|tool| schema_value(tool.node.get("output")));
+            let args = step.get("args");
+            if let Some(args) = args {
+                self.dynamic(args, &roots);
+            }
+            if let Some(schema) = tool.and_then(|tool| self.tool_input(tool.node, node)) {
+                self.arguments(node, args, &schema);
+            }
+        }
+        for key in ["set", "return"] {
+            if let Some(value) = step.get(key) {
+                self.dynamic(value, &roots);
+            }
+        }
+        for case in step.get("switch").map(Node::items).unwrap_or_default() {
+            if let Some(when) = case.get("when") {
+                self.condition(when, &roots);
+            }
+            for key in ["do", "default"] {
+                let nested = case.get(key).map(Node::items).unwrap_or_default();
+                // What one case has done, another cannot read; behind the switch it may be there.
+                let mut inside = before.clone();
+                self.steps(nested, false, roots.clone(), &mut inside);
+                for name in inside.split_off(before.len()) {
+                    behind = behind.with_step(name, None);
+                    before.push(name);
+                }
+            }
+        }
+        let output = declared.or(output);
+        if let Some(save) = step.get("save") {
+            let shape = output.as_ref().map_or(Shape::Any, Shape::from_schema);
+            let scope = roots.with("output", shape);
+            for entry in save.entries() {
+                self.expression(&entry.value, &scope);
+            }
+        }
+        if let Some(name) = step.get("name").and_then(Node::as_str) {
+            before.push(name);
+            behind = behind.with_step(name, output.as_ref());
+        }
+        behind
+    }
+
+    /// What a model is asked; gives the schema of its answer.
+    fn llm(&mut self, llm: &'a Node, roots: &Roots) -> Option<Value> {
+        let NodeKind::Mapping(_) = llm.kind else {
+            self.template(llm, roots);
+            return None;
+        };
+        if let Some(prompt) = llm.get("prompt") {
+            self.prompt(prompt, roots);
+        }
+        if let Some(model) = llm.get("model") {
+            self.model(model);
+        }
+        for tool in llm.get("tools").map(Node::items).unwrap_or_default() {
+            self.tool(tool);
+        }
+        self.schema(llm.get("output").and_then(|output| output.get("schema")))
+    }
+
+    /// What a tool takes, as far as the document or the built-in tool says.
+    fn tool_input(&self, tool: &Node, name: &Node) -> Option<Value> {
+        if tool.get("code").is_some() {
+            return schema_value(tool.get("input"));
+        }
+        let name = name.as_str()?;
+        self.context.builtins.iter().find(|builtin| builtin.name == name).map(|builtin| builtin.input.clone())
+    }
+
+    /// The arguments of a tool: what it requires must be given, what is given literally must fit.
+    fn arguments(&mut self, tool: &Node, args: Option<&Node>, schema: &Value) {
+        let given = args.map(Node::entries).unwrap_or_default();
+        let name = tool.as_str().unwrap_or_default();
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        for key in required.filter(|key| given.iter().all(|entry| entry.name() != *key)) {
+            let message = format!("the tool `{name}` requires the argument `{key}`");
+            self.push(
+                Diagnostic::new(codes::DATAFLOW_MISSING, tool.range, message).with_help(format!("add `{key}:` to `args`")),
+            );
+        }
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        for entry in given {
+            match properties.get(entry.name()) {
+                Some(property) if !has_template(&entry.value) && property.get("$ref").is_none() => {
+                    let what = format!("the argument `{}` does not fit the tool `{name}`", entry.name());
+                    self.fits(&entry.value, property, &what);
+                }
+                None if closed => {
+                    let message = format!("the tool `{name}` takes no argument `{}`", entry.name());
+                    let diagnostic = Diagnostic::new(codes::DATAFLOW_TYPE, entry.key.range, message);
+                    let known = properties.keys().map(String::as_str);
+                    self.push(match crate::roots::nearest(entry.name(), known) {
+                        Some(meant) => diagnostic.with_fix(format!("Rename to `{meant}`"), entry.key.range, meant),
+                        None => diagnostic,
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn has_template(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Null => false,
+        NodeKind::Scalar(scalar) => is_template(&scalar.text),
+        NodeKind::Sequence(items) => items.iter().any(has_template),
+        NodeKind::Mapping(entries) => entries.iter().any(|entry| has_template(&entry.value)),
+    }
+}

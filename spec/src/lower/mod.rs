@@ -1,0 +1,320 @@
+//! From a checked document to a [`Plan`]. The typed document gives the values; the tree gives places and free JSON.
+
+mod steps;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aikit_core::{AgentId, Language, LineIndex};
+use aikit_yaml::{Node, NodeKind};
+use semver::Version;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    BuiltinTool, CheckContext,
+    agent::{self, AgentDocument, BehaviorType, InvalidOutput, PromptUse, SecretOrigin, ToolEntry, ToolSpec},
+    checks::is_template,
+    plan::{
+        BehaviorPlan, Dynamic, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan, PlanAgent, PromptPlan,
+        RunLimits, ScriptPlan, SecretSource, ToolKind, ToolPlan,
+    },
+    template::Template,
+    words::{DurationText, ToolGlob},
+};
+
+/// The model of a document that names none.
+const FALLBACK_MODEL: &str = "scripted/auto";
+
+const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
+const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Lowers a document that has no errors. An error text means that a check let something through; it is aikit's mistake.
+pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result<Plan, String> {
+    let document: AgentDocument = serde_json::from_value(whole_numbers(root.to_json())).map_err(|e| e.to_string())?;
+    let mut lowering = Lowering { lines: LineIndex::new(source), document: &document, context, models: BTreeMap::new() };
+    let agent = PlanAgent {
+        id: AgentId::new(document.identity.agent_id.0.as_str()).map_err(|e| e.to_string())?,
+        name: document.identity.name.clone(),
+        version: Version::parse(&document.identity.version.0).map_err(|e| e.to_string())?,
+        description: document.identity.description.clone(),
+    };
+    lowering.declared_models(root);
+    let default_model = lowering.default_model(root);
+    let prompts = at(root, &["intelligence", "prompts"]);
+    let templates = prompts.and_then(|prompts| prompts.get("templates"));
+    let system = prompts.and_then(|prompts| prompts.get("system")).and_then(|node| lowering.prompt(root, node));
+    let named = templates.map(Node::entries).unwrap_or_default().iter();
+    let prompts = named
+        .filter_map(|entry| Some((entry.name().to_owned(), lowering.prompt(root, &entry.value)?)))
+        .collect();
+    let intelligence = at(root, &["intelligence"]);
+    let output = document.intelligence.output.as_ref();
+    let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));
+    let tools = lowering.tools(root);
+    let behavior = lowering.behavior(root)?;
+    let state_schema = at(root, &["behavior", "state_schema"]).map(Node::to_json);
+    Ok(Plan {
+        agent,
+        digest: digest(source),
+        inputs: at(root, &["interface", "inputs"]).map_or_else(|| json!({"type": "object"}), Node::to_json),
+        outputs: at(root, &["interface", "outputs"]).map(Node::to_json),
+        models: lowering.models,
+        default_model,
+        system,
+        prompts,
+        output,
+        tools,
+        behavior,
+        state: at(root, &["behavior", "state", "initial"]).map_or_else(|| json!({}), Node::to_json),
+        state_schema,
+        limits: limits(&document),
+    })
+}
+
+struct Lowering<'d> {
+    lines: LineIndex,
+    document: &'d AgentDocument,
+    context: &'d CheckContext,
+    models: BTreeMap<String, ModelPlan>,
+}
+
+impl Lowering<'_> {
+    fn declared_models(&mut self, root: &Node) {
+        for (name, model) in &self.document.intelligence.models {
+            let node = at(root, &["intelligence", "models", &name.0]).unwrap_or(root);
+            let secret = model.secret.as_ref().and_then(|name| self.document.governance.security.secrets.get(&name.0));
+            let parameters = &model.parameters;
+            let plan = ModelPlan {
+                provider: model.provider.0.0.clone(),
+                model: model.model.clone(),
+                base_url: model.base_url.as_ref().map(|url| url.0.clone()),
+                secret: secret.map(|secret| match secret.from {
+                    SecretOrigin::Env => SecretSource::Env(secret.key.clone()),
+                    SecretOrigin::Tenant => SecretSource::Tenant(secret.key.clone()),
+                }),
+                parameters: ModelParametersPlan {
+                    temperature: parameters.temperature,
+                    top_p: parameters.top_p,
+                    max_tokens: parameters.max_tokens,
+                    stop: parameters.stop.clone(),
+                    seed: parameters.seed,
+                },
+                timeout: duration(model.timeout.as_ref()).unwrap_or(MODEL_TIMEOUT),
+                pricing: model.pricing.as_ref().map(|pricing| (pricing.input, pricing.output)),
+                range: node.range,
+            };
+            self.models.insert(name.0.clone(), plan);
+        }
+    }
+
+    fn default_model(&mut self, root: &Node) -> String {
+        match &self.document.intelligence.model {
+            Some(model) => {
+                let node = at(root, &["intelligence", "model"]).unwrap_or(root);
+                self.model(&model.0, node)
+            }
+            None if self.models.contains_key("default") => "default".to_owned(),
+            None => match self.models.keys().next() {
+                Some(only) => only.clone(),
+                None => self.model(FALLBACK_MODEL, root),
+            },
+        }
+    }
+
+    /// The name of a model in the plan; `provider/model` is declared on the way.
+    fn model(&mut self, name: &str, node: &Node) -> String {
+        if let Some((provider, model)) = name.split_once('/') {
+            self.models.entry(name.to_owned()).or_insert_with(|| ModelPlan {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+                base_url: None,
+                secret: None,
+                parameters: ModelParametersPlan::default(),
+                timeout: MODEL_TIMEOUT,
+                pricing: None,
+                range: node.range,
+            });
+        }
+        name.to_owned()
+    }
+
+    /// A prompt; a reference is followed.
+    fn prompt(&self, root: &Node, node: &Node) -> Option<PromptPlan> {
+        match &node.kind {
+            NodeKind::Sequence(messages) => {
+                let message = |message: &Node| {
+                    let role = message.get("role")?.as_str()?.to_owned();
+                    Some((role, template(message.get("content")?)?))
+                };
+                Some(PromptPlan::Messages(messages.iter().filter_map(message).collect()))
+            }
+            NodeKind::Mapping(_) => {
+                let name = node.get("ref")?.as_str()?;
+                let target = at(root, &["intelligence", "prompts", "templates", name])?;
+                // Named prompts hold no references, so this ends.
+                self.prompt(root, target)
+            }
+            _ => template(node).map(PromptPlan::Text),
+        }
+    }
+
+    fn tools(&self, root: &Node) -> Vec<ToolPlan> {
+        let nodes = at(root, &["integration", "tools"]).map(Node::items).unwrap_or_default();
+        let tools = self.document.integration.tools.iter().zip(nodes).map(|(tool, node)| self.tool(tool, node));
+        tools.filter(|tool| self.may_use(&tool.name)).collect()
+    }
+
+    fn may_use(&self, name: &str) -> bool {
+        let security = &self.document.governance.security;
+        let matches = |globs: &[ToolGlob]| globs.iter().any(|glob| glob.matches(name));
+        !matches(&security.denied_tools) && (security.allowed_tools.is_empty() || matches(&security.allowed_tools))
+    }
+
+    fn tool(&self, tool: &ToolEntry, node: &Node) -> ToolPlan {
+        let builtin = |name: &str, description: Option<&String>, timeout: Option<&DurationText>| {
+            let known: Option<&BuiltinTool> = self.context.builtins.iter().find(|builtin| builtin.name == name);
+            ToolPlan {
+                name: name.to_owned(),
+                description: description.cloned().or_else(|| known.map(|k| k.description.clone())).unwrap_or_default(),
+                input: known.map_or_else(|| json!({"type": "object"}), |known| known.input.clone()),
+                output: None,
+                kind: ToolKind::Builtin(name.to_owned()),
+                timeout: duration(timeout).unwrap_or(TOOL_TIMEOUT),
+                range: node.range,
+            }
+        };
+        match tool {
+            ToolEntry::Builtin(name) => builtin(&name.0.0, None, None),
+            ToolEntry::Declared(ToolSpec::Builtin(spec)) => {
+                builtin(&spec.name.0.0, spec.description.as_ref(), spec.timeout.as_ref())
+            }
+            ToolEntry::Declared(ToolSpec::Lua(spec)) => script_tool(spec, Language::Lua, node),
+            ToolEntry::Declared(ToolSpec::Js(spec)) => script_tool(spec, Language::Js, node),
+        }
+    }
+
+    fn behavior(&mut self, root: &Node) -> Result<BehaviorPlan, String> {
+        let behavior = &self.document.behavior;
+        let node = root.get("behavior");
+        let (steps, nodes) = match (&behavior.steps, &behavior.workflow) {
+            (Some(steps), _) => (steps.as_slice(), node.and_then(|node| node.get("steps"))),
+            (None, Some(workflow)) => {
+                (workflow.steps.as_slice(), node.and_then(|node| node.get("workflow")?.get("steps")))
+            }
+            (None, None) => (&[][..], None),
+        };
+        if steps.is_empty() {
+            let max_iterations = self.document.intelligence.cognition.max_iterations;
+            return Ok(BehaviorPlan::Chat { max_iterations });
+        }
+        let reorder = behavior.kind != Some(BehaviorType::Sequential);
+        let nodes = nodes.map(Node::items).unwrap_or_default();
+        self.steps(root, steps, nodes, reorder).map(BehaviorPlan::Steps)
+    }
+}
+
+fn script_tool<Code>(spec: &agent::ScriptTool<Code>, language: Language, node: &Node) -> ToolPlan {
+    ToolPlan {
+        name: spec.name.0.clone(),
+        description: spec.description.clone(),
+        input: node.get("input").map_or_else(|| json!({"type": "object"}), Node::to_json),
+        output: node.get("output").map(Node::to_json),
+        kind: ToolKind::Script(script(language, node.get("code"), spec.instructions, spec.memory_mb)),
+        timeout: duration(spec.timeout.as_ref()).unwrap_or(TOOL_TIMEOUT),
+        range: node.range,
+    }
+}
+
+fn script(language: Language, code: Option<&Node>, instructions: Option<u64>, memory_mb: Option<u32>) -> ScriptPlan {
+    let scalar = code.and_then(Node::scalar);
+    ScriptPlan {
+        language,
+        code: scalar.map(|scalar| scalar.text.clone()).unwrap_or_default(),
+        range: code.map(|node| node.range).unwrap_or_default(),
+        first_line: scalar.map_or(0, |scalar| scalar.first_line),
+        instructions,
+        memory: memory_mb.map(|mb| u64::from(mb) << 20),
+    }
+}
+
+fn output_plan(output: &agent::Output, node: Option<&Node>) -> OutputPlan {
+    OutputPlan {
+        schema: node.and_then(|node| node.get("schema")).map_or_else(|| json!({}), Node::to_json),
+        on_invalid: match output.on_invalid {
+            InvalidOutput::Repair => OnInvalid::Repair,
+            InvalidOutput::Retry => OnInvalid::Retry,
+            InvalidOutput::Fail => OnInvalid::Fail,
+        },
+        max_repairs: output.max_repairs,
+    }
+}
+
+fn limits(document: &AgentDocument) -> RunLimits {
+    let declared = &document.governance.security.resource_limits;
+    let budget = &document.governance.budget.per_execution;
+    let default = RunLimits::default();
+    RunLimits {
+        wall: duration(declared.max_wall.as_ref()).unwrap_or(default.wall),
+        steps: declared.max_steps.unwrap_or(default.steps),
+        script_memory: declared.max_memory_mb.map_or(default.script_memory, |mb| u64::from(mb) << 20),
+        tokens: budget.tokens,
+        usd: budget.usd,
+        model_calls: budget.llm_calls,
+        tool_calls: budget.tool_calls,
+    }
+}
+
+fn dynamic(node: &Node) -> Dynamic {
+    match &node.kind {
+        NodeKind::Scalar(_) => match template(node) {
+            Some(template) if is_template(&template.source) => Dynamic::Template(template),
+            _ => Dynamic::Literal(node.to_json()),
+        },
+        NodeKind::Sequence(items) => {
+            let items: Vec<Dynamic> = items.iter().map(dynamic).collect();
+            let literal = items.iter().all(|item| matches!(item, Dynamic::Literal(_)));
+            if literal { Dynamic::Literal(node.to_json()) } else { Dynamic::Array(items) }
+        }
+        NodeKind::Mapping(entries) => {
+            let entries: Vec<(String, Dynamic)> =
+                entries.iter().map(|entry| (entry.name().to_owned(), dynamic(&entry.value))).collect();
+            let literal = entries.iter().all(|(_, value)| matches!(value, Dynamic::Literal(_)));
+            if literal { Dynamic::Literal(node.to_json()) } else { Dynamic::Object(entries) }
+        }
+        NodeKind::Null => Dynamic::Literal(Value::Null),
+    }
+}
+
+fn template(node: &Node) -> Option<Template> {
+    Some(Template { source: node.as_str()?.to_owned(), range: node.range })
+}
+
+fn duration(text: Option<&DurationText>) -> Option<Duration> {
+    text.and_then(DurationText::duration)
+}
+
+fn at<'n>(root: &'n Node, keys: &[&str]) -> Option<&'n Node> {
+    keys.iter().try_fold(root, |node, key| node.get(key))
+}
+
+/// `10.0` is a whole number to JSON Schema and not to serde. The typed document holds no free JSON that this could change:
+/// what the author's values are is taken from the tree.
+fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
+                Value::from(float as i64)
+            }
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => Value::Array(items.into_iter().map(whole_numbers).collect()),
+        Value::Object(entries) => {
+            Value::Object(entries.into_iter().map(|(key, value)| (key, whole_numbers(value))).collect())
+        }
+        other => other,
+    }
+}
+
+fn digest(source: &str) -> String {
+    Sha256::digest(source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

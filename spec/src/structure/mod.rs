@@ -1,0 +1,155 @@
+//! The structural check: a document against the schema of the language, with places, nearest names and fixes.
+//!
+//! It walks the tree along the same generated schema that foreign editors use and accepts exactly what that schema accepts
+//! (a test compares the two); what it adds is the words. Every node gets at most one primary error: a wrong type is not
+//! followed into the value, a mistyped key excuses the required key that it stands for.
+
+mod keys;
+mod values;
+
+use aikit_core::{Diagnostic, TextRange, codes};
+use aikit_yaml::{Node, NodeKind, Path, Segment};
+use serde_json::{Map, Value};
+
+use crate::schema;
+
+/// Checks `root` against the schema of kind `Agent`.
+pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
+    let mut walker = Walker { source, diagnostics: Vec::new() };
+    let start = root.entries().first().map_or(root.range, |entry| entry.key.range);
+    walker.node(root, schema::agent_schema(), &Place { path: Path::default(), anchor: start });
+    walker.diagnostics
+}
+
+/// Where a node stands.
+struct Place {
+    path: Path,
+    /// What is underlined for a finding about the node as a whole: its key, or its first line.
+    anchor: TextRange,
+}
+
+impl Place {
+    fn name(&self) -> String {
+        if self.path.is_empty() { "the document".into() } else { format!("`{}`", self.path) }
+    }
+}
+
+struct Walker<'s> {
+    source: &'s str,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Walker<'_> {
+    fn node(&mut self, node: &Node, schema: &'static Value, place: &Place) {
+        let schema = schema::resolve(schema);
+        let Some(object) = schema.as_object() else { return };
+        if let Some(branches) = object.get("anyOf").and_then(Value::as_array) {
+            return self.by_type(node, branches, place);
+        }
+        if let Some(branches) = object.get("oneOf").and_then(Value::as_array) {
+            if schema::enum_words(object).is_some() {
+                return self.scalar(node, object, place);
+            }
+            if let Some(tag) = schema::discriminator(schema) {
+                return self.by_tag(node, object, tag, branches, place);
+            }
+        }
+        match object.get("type").and_then(Value::as_str) {
+            Some("object") => self.mapping(node, object, place),
+            Some("array") => self.sequence(node, object, place),
+            _ => self.scalar(node, object, place),
+        }
+    }
+
+    /// One of several schemas, told apart by the type of the value.
+    fn by_type(&mut self, node: &Node, branches: &'static [Value], place: &Place) {
+        let type_of = |branch: &'static Value| {
+            let branch = schema::resolve(branch);
+            branch.get("type").and_then(Value::as_str).unwrap_or("object")
+        };
+        let fitting = branches.iter().find(|branch| fits(node, type_of(branch)));
+        match fitting {
+            Some(branch) => self.node(node, branch, place),
+            None => {
+                let types: Vec<&str> = branches.iter().map(type_of).collect();
+                self.wrong_type(node, &types, place);
+            }
+        }
+    }
+
+    /// One of several mappings, told apart by the value of one key.
+    fn by_tag(
+        &mut self,
+        node: &Node,
+        object: &'static Map<String, Value>,
+        tag: &str,
+        branches: &'static [Value],
+        place: &Place,
+    ) {
+        let NodeKind::Mapping(_) = node.kind else { return self.wrong_type(node, &["object"], place) };
+        let Some(entry) = node.entry(tag) else {
+            let words: Vec<String> = schema::tag_values(branches, tag).map(|word| format!("`{word}`")).collect();
+            let mistyped = self.mistyped_keys(node, branches, place);
+            if !mistyped {
+                let message = format!("{} lacks `{tag}`", place.name());
+                let help = format!("add `{tag}:` with one of {}", words.join(", "));
+                self.diagnostics.push(Diagnostic::new(codes::MISSING_KEY, place.anchor, message).with_help(help));
+            }
+            return;
+        };
+        let chosen = branches.iter().find(|branch| {
+            let word = schema::resolve(branch).pointer(&format!("/properties/{tag}/const"));
+            word.is_some_and(|word| *word == entry.value.to_json())
+        });
+        match chosen {
+            Some(branch) => self.node(node, branch, place),
+            None => {
+                let words: Vec<&str> = schema::tag_values(branches, tag).collect();
+                let below = Place { path: place.path.join(Segment::Key(tag.into())), anchor: entry.key.range };
+                self.not_one_of(&entry.value, &words, object, &below);
+            }
+        }
+    }
+
+    fn sequence(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
+        let NodeKind::Sequence(items) = &node.kind else { return self.wrong_type(node, &["array"], place) };
+        let bound = |key: &str| object.get(key).and_then(Value::as_u64).map(|n| n as usize);
+        if let Some(least) = bound("minItems").filter(|least| items.len() < *least) {
+            let message = format!("{} needs at least {least} item{}", place.name(), plural(least));
+            self.diagnostics.push(Diagnostic::new(codes::OUT_OF_RANGE, place.anchor, message));
+        }
+        if let Some(most) = bound("maxItems").filter(|most| items.len() > *most) {
+            let message = format!("{} takes at most {most} items, not {}", place.name(), items.len());
+            self.diagnostics.push(Diagnostic::new(codes::OUT_OF_RANGE, place.anchor, message));
+        }
+        let Some(schema) = object.get("items") else { return };
+        for (index, item) in items.iter().enumerate() {
+            let anchor = item.entries().first().map_or(item.range, |entry| entry.key.range);
+            self.node(item, schema, &Place { path: place.path.join(Segment::Index(index)), anchor });
+        }
+    }
+}
+
+/// Whether a value has a JSON type. A whole number is an integer however it is written, as in JSON Schema.
+fn fits(node: &Node, ty: &str) -> bool {
+    match (&node.kind, ty) {
+        (NodeKind::Mapping(_), "object") | (NodeKind::Sequence(_), "array") | (NodeKind::Null, "null") => true,
+        (NodeKind::Scalar(scalar), _) => match ty {
+            "string" => scalar.value.is_string(),
+            "boolean" => scalar.value.is_boolean(),
+            "null" => scalar.value.is_null(),
+            "number" => scalar.value.is_number(),
+            "integer" => {
+                scalar.value.is_i64()
+                    || scalar.value.is_u64()
+                    || scalar.value.as_f64().is_some_and(|number| number.fract() == 0.0)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}

@@ -1,0 +1,420 @@
+//! The small words of the language: names, versions, durations, texts with a meaning. Each is a Rust type, a JSON Schema
+//! and a rule in plain words; the schema's pattern and the rule's function are held together by a test.
+
+use std::{borrow::Cow, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A rule for a text: what foreign editors check by its pattern, aikit checks by its function.
+#[derive(Debug, Clone, Copy)]
+pub struct Format {
+    /// Its name in `x-aikit-format`.
+    pub name: &'static str,
+    /// Its regular expression, in the subset that every engine reads alike.
+    pub pattern: &'static str,
+    /// The rule in words, completing "must be …".
+    pub rule: &'static str,
+    /// Whether a text follows it.
+    pub accepts: fn(&str) -> bool,
+}
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $type:ident = $name:literal, $pattern:literal, $accepts:expr, $rule:literal;)*) => {
+        /// Every format of the language.
+        pub const FORMATS: &[Format] = &[$(
+            Format { name: $name, pattern: $pattern, rule: $rule, accepts: $accepts },
+        )*];
+
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+            #[serde(transparent)]
+            pub struct $type(pub String);
+
+            impl JsonSchema for $type {
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($type).into()
+                }
+
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!({"type": "string", "pattern": $pattern, "x-aikit-format": $name})
+                }
+            }
+        )*
+    };
+}
+
+formats! {
+    /// A name inside the document: a model, a tool, a step, a prompt, a secret.
+    Name = "name", "^[a-z][a-z0-9_-]{0,62}$", is_name,
+        "a name: a lower-case letter, then lower-case letters, digits, `_` and `-`, at most 63 in all";
+    /// A name that is known outside the document: an agent, a tenant.
+    Slug = "slug", "^[a-z0-9][a-z0-9-]{0,62}$", is_slug,
+        "a slug: lower-case letters, digits and hyphens, beginning with a letter or digit, at most 63 in all";
+    /// A semantic version.
+    VersionText = "semver",
+        "^(0|[1-9][0-9]{0,17})\\.(0|[1-9][0-9]{0,17})\\.(0|[1-9][0-9]{0,17})(-((0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\\+([0-9a-zA-Z-]+(\\.[0-9a-zA-Z-]+)*))?$",
+        is_version, "a semantic version such as `1.0.0`";
+    /// A length of time: `250ms`, `30s`, `5m`, `2h`, `30d`.
+    DurationText = "duration", "^[0-9]{1,9}(ms|s|m|h|d)$", is_duration, "a duration such as `250ms`, `30s`, `5m`, `2h` or `30d`";
+    /// A declared model, or `provider/model`.
+    ModelRef = "model", "^[a-z][a-z0-9_-]{0,62}(/[!-~]{1,200})?$", is_model_ref,
+        "the name of a declared model, or `provider/model`";
+    /// A place in the state: `state.topic` or just `topic`.
+    StatePath = "state-path", "^[A-Za-z_][A-Za-z0-9_]{0,62}(\\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$", is_state_path,
+        "a place in the state such as `state.topic`";
+    /// A tool name in which `*` stands for anything.
+    ToolGlob = "tool-glob", "^[a-z*][a-z0-9_*-]{0,62}$", is_tool_glob, "a tool name, in which `*` stands for anything";
+    /// An address of an HTTP endpoint.
+    HttpUrl = "http-url", "^https?://[!-~]+$", is_http_url, "an address that begins with `http://` or `https://`";
+}
+
+/// The format of that name.
+pub fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// One character of `first`, then up to 62 of `rest`.
+fn is_word(text: &str, first: impl Fn(u8) -> bool, rest: impl Fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= 63 && bytes.first().is_some_and(|b| first(*b)) && bytes[1..].iter().all(|b| rest(*b))
+}
+
+fn is_name(text: &str) -> bool {
+    is_word(
+        text,
+        |b| b.is_ascii_lowercase(),
+        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'),
+    )
+}
+
+fn is_slug(text: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    is_word(text, alphanumeric, |b| alphanumeric(b) || b == b'-')
+}
+
+fn is_version(text: &str) -> bool {
+    // 18 digits always fit the numbers of a version; longer ones may or may not.
+    let core = text.split(['-', '+']).next().unwrap_or("");
+    core.split('.').all(|number| number.len() <= 18) && semver::Version::parse(text).is_ok()
+}
+
+fn is_duration(text: &str) -> bool {
+    parse_duration(text).is_some()
+}
+
+fn is_model_ref(text: &str) -> bool {
+    match text.split_once('/') {
+        None => is_name(text),
+        Some((provider, model)) => {
+            is_name(provider) && (1..=200).contains(&model.len()) && model.bytes().all(|b| b.is_ascii_graphic())
+        }
+    }
+}
+
+fn is_state_path(text: &str) -> bool {
+    let part = |part: &str| {
+        is_word(part, |b| b.is_ascii_alphabetic() || b == b'_', |b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    text.split('.').count() <= 8 && text.split('.').all(part)
+}
+
+fn is_tool_glob(text: &str) -> bool {
+    is_word(
+        text,
+        |b| b.is_ascii_lowercase() || b == b'*',
+        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'*'),
+    )
+}
+
+fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()))
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if !(1..=9).contains(&digits) {
+        return None;
+    }
+    let number: u64 = text[..digits].parse().ok()?;
+    Some(match &text[digits..] {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number * 60),
+        "h" => Duration::from_secs(number * 3600),
+        "d" => Duration::from_secs(number * 86400),
+        _ => return None,
+    })
+}
+
+impl DurationText {
+    /// The time it says; `None` for a text that is no duration.
+    pub fn duration(&self) -> Option<Duration> {
+        parse_duration(&self.0)
+    }
+}
+
+impl ToolGlob {
+    /// Whether a tool's name fits.
+    pub fn matches(&self, name: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or("")) else { return false };
+        let mut last = None;
+        for part in parts {
+            if let Some(part) = last.replace(part) {
+                let Some(at) = rest.find(part) else { return false };
+                rest = &rest[at + part.len()..];
+            }
+        }
+        last.map_or(rest.is_empty(), |part| rest.ends_with(part))
+    }
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $type:ident = $language:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(pub String);
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "x-aikit-language": $language})
+            }
+        }
+    )*};
+}
+
+texts! {
+    /// A text with `{{ … }}`.
+    TemplateText = "template";
+    /// A CEL expression.
+    ExprText = "cel";
+    /// Lua code.
+    LuaCode = "lua";
+    /// JavaScript code.
+    JsCode = "js";
+}
+
+/// A JSON Schema, draft 2020-12, of an object or of any other value.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JsonSchemaObject(pub Map<String, Value>);
+
+impl JsonSchema for JsonSchemaObject {
+    fn schema_name() -> Cow<'static, str> {
+        "JsonSchema".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-aikit-language": "json-schema"})
+    }
+}
+
+/// Any JSON value; its texts may be templates.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DynamicValue(pub Value);
+
+impl JsonSchema for DynamicValue {
+    fn schema_name() -> Cow<'static, str> {
+        "Dynamic".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"x-aikit-language": "dynamic"})
+    }
+}
+
+/// An object whose texts may be templates.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DynamicObject(pub Map<String, Value>);
+
+impl JsonSchema for DynamicObject {
+    fn schema_name() -> Cow<'static, str> {
+        "DynamicObject".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-aikit-language": "dynamic"})
+    }
+}
+
+macro_rules! references {
+    ($($(#[$doc:meta])* $type:ident = $namespace:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(pub Name);
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let mut schema = Name::json_schema(generator);
+                schema.insert("x-aikit-ref".into(), $namespace.into());
+                schema
+            }
+        }
+    )*};
+}
+
+references! {
+    /// The name of a tool that comes with aikit.
+    BuiltinRef = "builtin";
+    /// The name of a declared tool.
+    ToolRef = "tool";
+    /// The name of a step.
+    StepRef = "step";
+    /// The name of a prompt template.
+    PromptName = "prompt";
+    /// The name of a credential.
+    SecretRef = "secret";
+    /// The name of a model provider.
+    ProviderRef = "provider";
+}
+
+/// Declares an enum whose variants are told apart by the JSON type of the value, with the schema that says so.
+macro_rules! by_json_type {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $test:ident => $variant:ident($type:ty),)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum $name { $($(#[$variant_doc])* $variant($type),)* }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = serde_json::Value::deserialize(deserializer)?;
+                $(if value.$test() {
+                    return serde_json::from_value(value).map(Self::$variant).map_err(serde::de::Error::custom);
+                })*
+                Err(serde::de::Error::custom(concat!("the value has no type of ", stringify!($name))))
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"anyOf": [$(generator.subschema_for::<$type>()),*]})
+            }
+        }
+    };
+}
+pub(crate) use by_json_type;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read() {
+        let read = |text: &str| DurationText(text.into()).duration();
+        assert_eq!(read("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(read("30d"), Some(Duration::from_secs(30 * 86400)));
+        for bad in ["", "s", "10", "1.5s", "10 s", "-1s", "1234567890s", "1S", "٣s"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn globs_match_names() {
+        for (glob, name, fits) in [
+            ("search", "search", true),
+            ("search", "search2", false),
+            ("*", "anything", true),
+            ("web_*", "web_get", true),
+            ("web_*", "get_web", false),
+            ("*_get", "web_get", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(ToolGlob(glob.into()).matches(name), fits, "{glob} {name}");
+        }
+    }
+
+    #[test]
+    fn pattern_and_function_of_a_format_agree() {
+        let parts = [
+            "a",
+            "A",
+            "0",
+            "01",
+            "-",
+            "_",
+            ".",
+            "/",
+            "*",
+            "+",
+            " ",
+            "é",
+            "\n",
+            "http://",
+            "https://",
+            "1.2.3",
+            "-rc.1",
+            "ms",
+            "s",
+            "d",
+            "state",
+            &"a".repeat(62),
+            "99999999999999999999",
+        ];
+        for format in FORMATS {
+            let schema = serde_json::json!({"type": "string", "pattern": format.pattern});
+            let validator = jsonschema::validator_for(&schema).unwrap();
+            let check = |text: &str| {
+                let by_pattern = validator.is_valid(&Value::String(text.into()));
+                assert_eq!(by_pattern, (format.accepts)(text), "{}: {text:?}", format.name);
+            };
+            check("");
+            for a in parts {
+                check(a);
+                for b in parts {
+                    check(&format!("{a}{b}"));
+                    parts.iter().for_each(|c| check(&format!("{a}{b}{c}")));
+                }
+            }
+        }
+    }
+}
