@@ -29,8 +29,11 @@ fn bare_version(entries: &mut [Entry], diagnostics: &mut Vec<Diagnostic>) {
     if scalar.text == "1.0.0" {
         let canonical = format!("aikit-v{}", scalar.text);
         diagnostics.push(
-            Diagnostic::new(codes::ALIAS_KEY, range, format!("`{}` is short for `{canonical}`", scalar.text))
-                .with_fix(format!("Write `{canonical}`"), range, canonical.as_str()),
+            Diagnostic::new(codes::ALIAS_KEY, range, format!("`{}` is short for `{canonical}`", scalar.text)).with_fix(
+                format!("Write `{canonical}`"),
+                range,
+                canonical.as_str(),
+            ),
         );
         scalar.value = Value::String(canonical.clone());
         scalar.text = canonical;
@@ -111,8 +114,11 @@ fn renamed_keys(entries: &mut [Entry], block: &'static Value, diagnostics: &mut 
         if let NodeKind::Scalar(scalar) = &mut entry.key.kind {
             scalar.text = canonical.to_owned();
             diagnostics.push(
-                Diagnostic::new(codes::ALIAS_KEY, range, format!("`{alias}` is short for `{canonical}`"))
-                    .with_fix(format!("Rename to `{canonical}`"), range, canonical),
+                Diagnostic::new(codes::ALIAS_KEY, range, format!("`{alias}` is short for `{canonical}`")).with_fix(
+                    format!("Rename to `{canonical}`"),
+                    range,
+                    canonical,
+                ),
             );
         }
     }

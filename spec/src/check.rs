@@ -1,13 +1,10 @@
 //! The one entry for documents: text → diagnostics, outline and plan.
 
-use aikit_core::{Diagnostic, Severity, TextRange, codes};
+use aikit_core::{AgentId, Diagnostic, Severity, TextRange, codes};
 use aikit_yaml::{Document, Node, NodeKind};
+use semver::Version;
 
-use crate::{
-    CheckContext, Checked, Identified, OutlineItem, aliases, checks, lower,
-    plan::Plan,
-    structure,
-};
+use crate::{CheckContext, Checked, OutlineItem, agent, aliases, checks, lower, plan::PlanAgent, structure};
 
 /// Checks an agent document and lowers it. The same function stands behind every face.
 ///
@@ -18,7 +15,7 @@ use crate::{
 /// assert!(checked.plan.is_some());
 ///
 /// let checked = check("identity: {agent_id: hello, nane: Hello}\n", &CheckContext::default());
-/// assert_eq!(checked.diagnostics[0].to_owned().help.as_deref(), Some("did you mean `name`?"));
+/// assert_eq!(checked.diagnostics[0].help.as_deref(), Some("did you mean `name`?"));
 /// ```
 pub fn check(source: &str, context: &CheckContext) -> Checked {
     let parsed = aikit_yaml::parse(source);
@@ -65,17 +62,20 @@ pub fn check(source: &str, context: &CheckContext) -> Checked {
             }
         }
     }
-    Checked { identity: plan.as_ref().map(identified), outline: outline(&root), plan, diagnostics }
+    Checked { identity: identity(&root), outline: outline(&root), plan, diagnostics }
 }
 
-fn identified(plan: &Plan) -> Identified {
-    let agent = &plan.agent;
-    Identified {
-        agent: agent.id.clone(),
-        version: agent.version.clone(),
-        name: agent.name.clone(),
-        description: agent.description.clone(),
-    }
+/// Who the document says it is; `None` where id, name or version are missing or malformed.
+pub(crate) fn identity(root: &Node) -> Option<PlanAgent> {
+    let identity = root.get("identity")?;
+    let text = |key| identity.get(key).and_then(Node::as_str);
+    let version = if identity.get("version").is_some() { text("version")? } else { agent::FIRST_VERSION };
+    Some(PlanAgent {
+        id: AgentId::new(text("agent_id")?).ok()?,
+        name: text("name")?.to_owned(),
+        version: Version::parse(version).ok()?,
+        description: text("description").map(str::to_owned),
+    })
 }
 
 /// Blocks, declared things and steps, with their places.

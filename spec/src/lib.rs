@@ -5,14 +5,20 @@
 use aikit_core::{Diagnostic, TenantId, TextRange};
 
 pub mod agent;
+mod aliases;
 pub mod cell;
+mod check;
+mod checks;
 pub mod expr;
+mod lower;
 pub mod plan;
 pub mod roots;
 pub mod schema;
 mod structure;
 pub mod template;
 pub mod words;
+
+pub use check::check;
 
 /// What surrounds a document when it is checked.
 #[derive(Debug, Clone, Default)]
@@ -41,8 +47,27 @@ pub struct BuiltinTool {
 pub struct Checked {
     /// The executable form; `None` if any diagnostic is an error.
     pub plan: Option<plan::Plan>,
+    /// Who the document says it is, where that much of it is readable.
+    pub identity: Option<plan::PlanAgent>,
+    /// Its blocks, tools, models and steps, for overviews. There for broken documents too, as far as they go.
+    pub outline: Vec<OutlineItem>,
     /// All findings, in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A part of a document with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutlineItem {
+    /// `block`, `model`, `tool`, or the kind key of a step: `llm`, `tool`, `script`, `set`, `switch`, `return`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// All of it.
+    pub range: TextRange,
+    /// Its name in the text.
+    pub name_range: TextRange,
+    /// What it contains.
+    pub children: Vec<OutlineItem>,
 }
 
 impl Checked {
@@ -50,12 +75,6 @@ impl Checked {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
-}
-
-/// Checks an agent document and lowers it. The same function stands behind every face.
-pub fn check(source: &str, context: &CheckContext) -> Checked {
-    let _ = (source, context);
-    Checked { plan: None, diagnostics: Vec::new() }
 }
 
 /// A template or an expression that could not be evaluated.
@@ -70,7 +89,16 @@ pub struct EvalError {
 
 /// Reads a YAML or JSON text as a value, for inputs and configuration. An empty text is null.
 pub fn parse_value(source: &str) -> Result<serde_json::Value, Vec<Diagnostic>> {
-    serde_json::from_str(source).map_err(|_| {
-        vec![Diagnostic::new(aikit_core::codes::YAML_SYNTAX, TextRange::empty(0), "the text is not valid JSON")]
-    })
+    let parsed = aikit_yaml::parse(source);
+    if !parsed.is_valid() {
+        return Err(parsed.diagnostics);
+    }
+    match parsed.documents.as_slice() {
+        [] => Ok(serde_json::Value::Null),
+        [document] => Ok(document.root.to_json()),
+        [_, second, ..] => {
+            let message = "the text holds several documents; one value is expected";
+            Err(vec![Diagnostic::new(aikit_core::codes::YAML_SYNTAX, second.range, message)])
+        }
+    }
 }

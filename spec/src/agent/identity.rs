@@ -39,6 +39,9 @@ pub struct Identity {
     pub updated_at: Option<String>,
 }
 
+/// The version of a document that names none.
+pub(crate) const FIRST_VERSION: &str = "0.1.0";
+
 fn first_version() -> VersionText {
-    VersionText("0.1.0".into())
+    VersionText(FIRST_VERSION.into())
 }

@@ -16,6 +16,7 @@ pub use behavior::{
     Behavior, BehaviorType, LlmBody, LlmStep, STEP_KINDS, ScriptStep, State, Step, SwitchCase, Workflow,
 };
 pub use governance::{Budget, ExecutionBudget, Governance, ResourceLimits, Secret, SecretOrigin, Security};
+pub(crate) use identity::FIRST_VERSION;
 pub use identity::Identity;
 pub use integration::{BuiltinToolSpec, Integration, ScriptTool, ToolEntry, ToolSpec};
 pub use intelligence::{

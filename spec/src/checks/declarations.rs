@@ -48,11 +48,8 @@ impl<'a> Checker<'a> {
             let name = if tool.as_str().is_some() { Some(tool) } else { tool.get("name") };
             let Some((node, name)) = name.and_then(|node| Some((node, node.as_str()?))) else { continue };
             if let Some(first) = self.tools.get(name) {
-                let diagnostic = Diagnostic::new(
-                    codes::DUPLICATE_NAME,
-                    node.range,
-                    format!("two tools have the name `{name}`"),
-                );
+                let diagnostic =
+                    Diagnostic::new(codes::DUPLICATE_NAME, node.range, format!("two tools have the name `{name}`"));
                 let related = first.name;
                 self.push(diagnostic.with_related(related, "the first one stands here"));
                 continue;
@@ -75,9 +72,11 @@ impl<'a> Checker<'a> {
             let diagnostic =
                 Diagnostic::new(codes::UNKNOWN_BUILTIN, node.range, format!("there is no built-in tool `{name}`"));
             self.push(match crate::roots::nearest(name, known.iter().copied()) {
-                Some(meant) => diagnostic
-                    .with_help(format!("did you mean `{meant}`?"))
-                    .with_fix(format!("Replace with `{meant}`"), node.range, meant),
+                Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(
+                    format!("Replace with `{meant}`"),
+                    node.range,
+                    meant,
+                ),
                 None => diagnostic.with_help(format!("there is: {}", crate::roots::list(&known))),
             });
         }
@@ -148,9 +147,11 @@ impl<'a> Checker<'a> {
         self.push(match crate::roots::nearest(provider, known.iter().copied()) {
             Some(meant) => {
                 let rest = node.as_str().and_then(|text| text.strip_prefix(provider)).unwrap_or_default();
-                diagnostic
-                    .with_help(format!("did you mean `{meant}`?"))
-                    .with_fix(format!("Replace with `{meant}`"), node.range, format!("{meant}{rest}"))
+                diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(
+                    format!("Replace with `{meant}`"),
+                    node.range,
+                    format!("{meant}{rest}"),
+                )
             }
             None => diagnostic.with_help(format!("there is: {}", crate::roots::list(&known))),
         });

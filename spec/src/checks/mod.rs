@@ -111,9 +111,11 @@ impl<'a> Checker<'a> {
         let known: Vec<&str> = known.collect();
         let diagnostic = Diagnostic::new(code, node.range, format!("there is no {what} `{name}`"));
         self.push(match nearest(name, known.iter().copied()) {
-            Some(meant) => diagnostic
-                .with_help(format!("did you mean `{meant}`?"))
-                .with_fix(format!("Replace with `{meant}`"), node.range, meant),
+            Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(
+                format!("Replace with `{meant}`"),
+                node.range,
+                meant,
+            ),
             None if known.is_empty() => diagnostic,
             None => diagnostic.with_help(format!("there is: {}", crate::roots::list(&known))),
         });

@@ -105,7 +105,9 @@ impl<'a> Checker<'a> {
             if let (Some(end), Some(name)) = (ended, step.get("name")) {
                 let end_name = end.get("name").and_then(Node::as_str).unwrap_or_default();
                 let message = format!("the step can never run: `{end_name}` ends the run before it");
-                self.push(Diagnostic::new(codes::UNREACHABLE, name.range, message).with_related(end.range, "it ends here"));
+                self.push(
+                    Diagnostic::new(codes::UNREACHABLE, name.range, message).with_related(end.range, "it ends here"),
+                );
                 ended = None;
             }
             roots = self.step(step, roots, before);
@@ -227,7 +229,8 @@ impl<'a> Checker<'a> {
         for key in required.filter(|key| given.iter().all(|entry| entry.name() != *key)) {
             let message = format!("the tool `{name}` requires the argument `{key}`");
             self.push(
-                Diagnostic::new(codes::DATAFLOW_MISSING, tool.range, message).with_help(format!("add `{key}:` to `args`")),
+                Diagnostic::new(codes::DATAFLOW_MISSING, tool.range, message)
+                    .with_help(format!("add `{key}:` to `args`")),
             );
         }
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };

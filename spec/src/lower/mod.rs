@@ -4,19 +4,18 @@ mod steps;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aikit_core::{AgentId, Language, LineIndex};
+use aikit_core::{Language, LineIndex};
 use aikit_yaml::{Node, NodeKind};
-use semver::Version;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     BuiltinTool, CheckContext,
-    agent::{self, AgentDocument, BehaviorType, InvalidOutput, PromptUse, SecretOrigin, ToolEntry, ToolSpec},
+    agent::{self, AgentDocument, BehaviorType, InvalidOutput, SecretOrigin, ToolEntry, ToolSpec},
     checks::is_template,
     plan::{
-        BehaviorPlan, Dynamic, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan, PlanAgent, PromptPlan,
-        RunLimits, ScriptPlan, SecretSource, ToolKind, ToolPlan,
+        BehaviorPlan, Dynamic, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan, PromptPlan, RunLimits,
+        ScriptPlan, SecretSource, ToolKind, ToolPlan,
     },
     template::Template,
     words::{DurationText, ToolGlob},
@@ -31,22 +30,17 @@ const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Lowers a document that has no errors. An error text means that a check let something through; it is aikit's mistake.
 pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result<Plan, String> {
     let document: AgentDocument = serde_json::from_value(whole_numbers(root.to_json())).map_err(|e| e.to_string())?;
-    let mut lowering = Lowering { lines: LineIndex::new(source), document: &document, context, models: BTreeMap::new() };
-    let agent = PlanAgent {
-        id: AgentId::new(document.identity.agent_id.0.as_str()).map_err(|e| e.to_string())?,
-        name: document.identity.name.clone(),
-        version: Version::parse(&document.identity.version.0).map_err(|e| e.to_string())?,
-        description: document.identity.description.clone(),
-    };
+    let mut lowering =
+        Lowering { lines: LineIndex::new(source), document: &document, context, models: BTreeMap::new() };
+    let agent = crate::check::identity(root).ok_or("the identity cannot be read")?;
     lowering.declared_models(root);
     let default_model = lowering.default_model(root);
     let prompts = at(root, &["intelligence", "prompts"]);
     let templates = prompts.and_then(|prompts| prompts.get("templates"));
     let system = prompts.and_then(|prompts| prompts.get("system")).and_then(|node| lowering.prompt(root, node));
     let named = templates.map(Node::entries).unwrap_or_default().iter();
-    let prompts = named
-        .filter_map(|entry| Some((entry.name().to_owned(), lowering.prompt(root, &entry.value)?)))
-        .collect();
+    let prompts =
+        named.filter_map(|entry| Some((entry.name().to_owned(), lowering.prompt(root, &entry.value)?))).collect();
     let intelligence = at(root, &["intelligence"]);
     let output = document.intelligence.output.as_ref();
     let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));

@@ -1,7 +1,7 @@
 use aikit_core::Language;
 use aikit_yaml::Node;
 
-use super::{Lowering, dynamic, duration, output_plan, script};
+use super::{Lowering, duration, dynamic, output_plan, script};
 use crate::{
     agent::{LlmStep, Step},
     checks::execution_order,

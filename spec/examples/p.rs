@@ -1,3 +1,0 @@
-fn main() {
-    println!("{}", aikit_spec::schema::agent_schema_json());
-}
