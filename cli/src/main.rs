@@ -1,1 +1,73 @@
-fn main() {}
+//! `aikit`: the only place that knows every crate. It reads the command line and the environment, wires adapters to ports
+//! and turns outcomes into text and exit codes.
+
+mod adapters;
+mod argv;
+mod commands;
+mod context;
+mod exit;
+mod failure;
+mod kernelspec;
+mod logging;
+mod profile;
+mod render;
+mod source;
+
+use std::{
+    io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{
+    argv::{Argv, Command},
+    commands::Outcome,
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+};
+
+fn main() -> ExitCode {
+    let argv = Argv::parse();
+    logging::start();
+    let format = argv.global.format;
+    let exit = match catch_unwind(AssertUnwindSafe(|| dispatch(argv))) {
+        Ok(Ok(outcome)) => write(&mut io::stdout(), &outcome.text).map_or(Exit::Internal, |()| outcome.exit),
+        Ok(Err(failure)) => write(&mut io::stderr(), &failure.render(format)).map_or(Exit::Internal, |()| failure.exit),
+        // The panic has been printed by its hook.
+        Err(_) => Exit::Internal,
+    };
+    ExitCode::from(exit.code())
+}
+
+/// Writes a text. A reader that has seen enough (`| head`) is no failure.
+fn write(to: &mut impl Write, text: &str) -> io::Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
+    let context = Context::new(&argv.global)?;
+    match argv.command {
+        Command::Explain(args) => commands::explain::run(&context, &args),
+        Command::Completions(args) => Ok(commands::completions::run(&args)),
+        Command::Kernel(command) => commands::kernel::run(&context, &argv.global, command),
+        Command::Check(args) => wait(commands::check::run(&context, args)),
+        Command::Spec(command) => wait(commands::spec::run(&context, command)),
+        Command::Tenant(command) => wait(commands::tenant::run(&context, command)),
+        Command::Doctor(_) => wait(commands::doctor::run(&context)),
+    }
+}
+
+/// Runs a command that talks to the store. One thread is enough for a single request after another.
+fn wait(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, format!("the runtime cannot start: {error}")))?;
+    runtime.block_on(work)
+}

@@ -1,4 +1,5 @@
-//! Diagnostics as text: the message, the place, the line with the culprit underlined, help and fixes.
+//! Plain text for people. Diagnostics: the message, the place, the line with the culprit underlined, help and fixes.
+//! Tables: columns that line up.
 
 use std::fmt::Write;
 
@@ -65,6 +66,29 @@ fn place(range: TextRange, arrow: &str, name: &str, source: &str, index: &LineIn
     let _ = writeln!(out, "{pad} |\n{number} | {shown}\n{pad} | {}{}", " ".repeat(column - skip), "^".repeat(carets));
 }
 
+/// Columns that line up, one row per line; no line break at the end. Control characters are shown as spaces.
+pub fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([headers[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
+    let mut out = String::new();
+    let mut line = |cells: Vec<&str>| {
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, w)| format!("{:<w$}", cell.replace(|c: char| c.is_control(), " ")))
+            .collect();
+        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
+    };
+    line(headers.to_vec());
+    for row in rows {
+        line(row.iter().map(String::as_str).collect());
+    }
+    out.trim_end().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +106,13 @@ mod tests {
             "error[AK0103]: expected text\n  --> f.yaml:2:5\n  |\n2 | üb: [x, y]\n  |     ^^^^^^\n  = help: write a text\n  \
              = first here\n  ::: f.yaml:1:1\n  |\n1 | a: 1\n  | ^\n"
         );
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec!["ä".to_owned(), "1".to_owned()], vec!["long\nname".to_owned(), "22".to_owned()]];
+        assert_eq!(table(&["agent", "n"], &rows), "agent      n\nä          1\nlong name  22");
+        assert_eq!(table(&["agent"], &[]), "agent");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use aikit_core::render;
 use serde_json::Value;
 
 use crate::{cell::MimeBundle, view::escape};
@@ -9,27 +10,9 @@ use crate::{cell::MimeBundle, view::escape};
 /// A table as HTML and as aligned text.
 pub(super) fn bundle(headers: &[&str], rows: &[Vec<String>]) -> MimeBundle {
     MimeBundle::from([
-        ("text/plain".to_owned(), Value::String(text(headers, rows))),
+        ("text/plain".to_owned(), Value::String(render::table(headers, rows))),
         ("text/html".to_owned(), Value::String(html(headers, rows))),
     ])
-}
-
-fn text(headers: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([headers[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
-    let mut out = String::new();
-    let mut line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
-    };
-    line(headers.to_vec());
-    for row in rows {
-        line(row.iter().map(String::as_str).collect());
-    }
-    out.trim_end().to_owned()
 }
 
 fn html(headers: &[&str], rows: &[Vec<String>]) -> String {

@@ -1,0 +1,3 @@
+//! What the engine's ports are bound to.
+
+pub mod store;

@@ -1,0 +1,47 @@
+//! `aikit check`.
+
+use aikit_core::LineIndex;
+use aikit_spec::CheckContext;
+
+use super::Outcome;
+use crate::{
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+    render,
+    source::{Report, Source},
+};
+
+/// Arguments of `aikit check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Documents; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+}
+
+/// Checks every document; one that cannot be read does not hide what the others say.
+pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
+    if args.files.iter().filter(|file| *file == "-").count() > 1 {
+        return Err(Failure::usage("standard input can be read only once"));
+    }
+    let surroundings = context.check_context().await?;
+    let reports: Vec<Report> = args.files.iter().map(|file| report(Source::read(file), &surroundings)).collect();
+    let exit = if reports.iter().any(|report| report.source.missing) {
+        Exit::NotFound
+    } else if reports.iter().any(Report::has_errors) {
+        Exit::Refused
+    } else {
+        Exit::Ok
+    };
+    Ok(Outcome { text: render::reports(&reports, context.format, context.color), exit })
+}
+
+/// What is to be said about one document.
+fn report(source: Source, surroundings: &CheckContext) -> Report {
+    let diagnostics = match &source.unreadable {
+        Some(diagnostic) => vec![diagnostic.clone()],
+        None => aikit_spec::check(&source.text, surroundings).diagnostics,
+    };
+    Report { index: LineIndex::new(&source.text), source, diagnostics }
+}

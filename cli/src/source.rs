@@ -1,0 +1,105 @@
+//! Documents from files and from standard input. What cannot be read is a diagnostic like any other.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use aikit_core::{Diagnostic, LineIndex, TextRange, codes};
+/// The largest document that is read.
+const MAX_BYTES: usize = 8 << 20;
+
+/// A document, or what hinders reading it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The name that diagnostics show.
+    pub name: String,
+    /// The text; what could be decoded of it, where not all could.
+    pub text: String,
+    /// Why the text cannot be used.
+    pub unreadable: Option<Diagnostic>,
+    /// Whether there is no such file.
+    pub missing: bool,
+}
+
+impl Source {
+    /// Reads a file, or standard input for `-`.
+    pub fn read(name: &str) -> Self {
+        if name == "-" {
+            return Self::from_reader("<stdin>", io::stdin().lock());
+        }
+        let path = Path::new(name);
+        if path.is_dir() {
+            let help = format!("name the documents in it, for example {}", path.join("*.yaml").display());
+            return Self::failed(name, "it is a folder", Some(help), false);
+        }
+        match File::open(path) {
+            Ok(file) => Self::from_reader(name, file),
+            Err(error) => {
+                let missing = error.kind() == io::ErrorKind::NotFound;
+                Self::failed(
+                    name,
+                    &if missing { "there is no such file".to_owned() } else { error.to_string() },
+                    None,
+                    missing,
+                )
+            }
+        }
+    }
+
+    fn failed(name: &str, why: &str, help: Option<String>, missing: bool) -> Self {
+        let mut diagnostic =
+            Diagnostic::new(codes::FILE_UNREADABLE, TextRange::empty(0), format!("the file cannot be read: {why}"));
+        diagnostic.help = help;
+        Self { name: name.to_owned(), text: String::new(), unreadable: Some(diagnostic), missing }
+    }
+
+    fn from_reader(name: &str, reader: impl Read) -> Self {
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that a larger file is known as such without being read whole.
+        if let Err(error) = reader.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes) {
+            return Self::failed(name, &error.to_string(), None, false);
+        }
+        let refuse = |text: String, diagnostic| Self {
+            name: name.to_owned(),
+            text,
+            unreadable: Some(diagnostic),
+            missing: false,
+        };
+        if bytes.len() > MAX_BYTES {
+            let message = format!("the file is larger than the {} MiB that a document may have", MAX_BYTES >> 20);
+            return refuse(String::new(), Diagnostic::new(codes::YAML_LIMIT, TextRange::empty(0), message));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { name: name.to_owned(), text, unreadable: None, missing: false },
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let message = format!("the file is not UTF-8 text: the byte 0x{byte:02X} is not valid here");
+                let diagnostic = Diagnostic::new(codes::YAML_ENCODING, TextRange::new(at, at + 3), message)
+                    .with_help("save the file as UTF-8");
+                refuse(text, diagnostic)
+            }
+        }
+    }
+}
+
+/// A document with its findings, ready to be rendered.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The document.
+    pub source: Source,
+    /// Where its lines begin.
+    pub index: LineIndex,
+    /// What was found, in the order of the places.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// Whether the document is refused.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
