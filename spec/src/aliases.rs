@@ -81,7 +81,9 @@ fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagn
         }
         let message = format!("`{name}` belongs to `{block}`: `{block}.{key}`");
         let mut diagnostic = Diagnostic::new(codes::ALIAS_KEY, range, message);
-        let home_value = home.map(|home| &entries[home].value);
+        // A block that only exists because another flat key was moved is not in the text.
+        let written = home.map(|home| &entries[home]).filter(|home| home.key.range.slice(source).contains(block));
+        let home_value = written.map(|home| &home.value);
         diagnostic.fixes.extend(moving_fix(source, &entries[at], block, key, home_value));
         diagnostics.push(diagnostic);
 

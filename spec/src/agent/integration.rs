@@ -19,7 +19,7 @@ by_json_type! {
         /// A built-in tool.
         is_string => Builtin(BuiltinRef),
         /// A declared tool.
-        is_object => Declared(ToolSpec),
+        is_object => Declared(Box<ToolSpec>),
     }
 }
 

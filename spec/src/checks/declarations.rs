@@ -118,6 +118,7 @@ impl<'a> Checker<'a> {
 
     /// Several models, none of them named `default`, and nobody says which one is used.
     fn undecided_model(&mut self, first: &str) {
+        self.unknown_names.insert(codes::UNKNOWN_MODEL);
         if let Some(entry) = self.root.get("intelligence").and_then(|block| block.entry("models")) {
             let message = "several models are declared, and `intelligence.model` does not say which one is used";
             self.push(
@@ -221,15 +222,22 @@ impl<'a> Checker<'a> {
         (!allowed.is_empty() && !allowed.iter().any(|rule| matches(&rule))).then(|| (list, message()))
     }
 
-    /// What is declared and never used.
+    /// What is declared and never used. Where the structure is broken a use may have gone unseen.
     pub(super) fn unused(&mut self) {
+        if self.structural.iter().any(Diagnostic::is_error) {
+            return;
+        }
         let declared = [
-            (Namespace::Model, &self.models, "model"),
-            (Namespace::Prompt, &self.prompts, "prompt"),
-            (Namespace::Secret, &self.secrets, "secret"),
+            (Namespace::Model, &self.models, codes::UNKNOWN_MODEL, "model"),
+            (Namespace::Prompt, &self.prompts, codes::UNKNOWN_PROMPT, "prompt"),
+            (Namespace::Secret, &self.secrets, codes::UNKNOWN_SECRET, "secret"),
         ];
         let mut findings = Vec::new();
-        for (namespace, names, what) in declared {
+        for (namespace, names, unknown, what) in declared {
+            // The name that was not found may be the mistyped use of one that is declared.
+            if self.unknown_names.contains(&unknown) {
+                continue;
+            }
             for (name, place) in names.iter().filter(|(name, _)| !self.used.contains(&(namespace, **name))) {
                 let message = format!("the {what} `{name}` is never used");
                 findings.push(Diagnostic::new(codes::UNUSED_DECLARATION, place.name, message));

@@ -9,7 +9,7 @@ mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aikit_core::{Diagnostic, TextRange, codes};
+use aikit_core::{Diagnostic, DiagnosticCode, TextRange, codes};
 use aikit_yaml::{Node, NodeKind};
 use serde_json::Value;
 
@@ -33,6 +33,7 @@ pub(crate) fn check(source: &str, root: &Node, context: &CheckContext, structura
         secrets: named_entries(root, &["governance", "security", "secrets"]),
         tools: BTreeMap::new(),
         used: BTreeSet::new(),
+        unknown_names: BTreeSet::new(),
     };
     checker.identity();
     checker.interface();
@@ -71,6 +72,8 @@ struct Checker<'a> {
     secrets: BTreeMap<&'a str, Declared<'a>>,
     tools: BTreeMap<&'a str, Declared<'a>>,
     used: BTreeSet<(Namespace, &'a str)>,
+    /// The codes of names that were looked up and not found.
+    unknown_names: BTreeSet<DiagnosticCode>,
 }
 
 impl<'a> Checker<'a> {
@@ -98,17 +101,18 @@ impl<'a> Checker<'a> {
     /// Reports a name that is not declared, unless its block is broken anyway.
     fn unknown<'n>(
         &mut self,
-        code: aikit_core::DiagnosticCode,
+        code: DiagnosticCode,
         node: &Node,
         what: &str,
         block: &str,
         known: impl Iterator<Item = &'n str>,
     ) {
+        self.unknown_names.insert(code);
         if self.is_doubtful(block) {
             return;
         }
         let name = node.as_str().unwrap_or_default();
-        let known: Vec<&str> = known.collect();
+        let known: Vec<&str> = known.collect::<BTreeSet<_>>().into_iter().collect();
         let diagnostic = Diagnostic::new(code, node.range, format!("there is no {what} `{name}`"));
         self.push(match nearest(name, known.iter().copied()) {
             Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(

@@ -22,7 +22,7 @@ pub(crate) fn execution_order(steps: &[Node], reorder: bool) -> (Vec<usize>, Vec
         waits.iter_mut().for_each(|waits| waits.retain(|&step| step != done));
     }
     let circle = in_circle(&pending, &waits);
-    let diagnostics = circle.first().and_then(|&first| {
+    let diagnostics = circle.first().map(|&first| {
         let name = |step: usize| steps[step].get("name").and_then(Node::as_str).unwrap_or_default();
         let mut names: Vec<String> = circle.iter().map(|&step| format!("`{}`", name(step))).collect();
         names.push(format!("`{}`", name(first)));
@@ -34,7 +34,7 @@ pub(crate) fn execution_order(steps: &[Node], reorder: bool) -> (Vec<usize>, Vec
                 diagnostic = diagnostic.with_related(entry.key.range, format!("`{}` is part of it", name(step)));
             }
         }
-        Some(diagnostic)
+        diagnostic
     });
     order.extend(pending);
     (order, diagnostics.into_iter().collect())

@@ -1,10 +1,11 @@
 //! JSON Schemas inside the document, and the values that must fit them.
 
-use aikit_core::{Diagnostic, codes};
+use aikit_core::{Diagnostic, TextRange, codes};
 use aikit_yaml::{Node, NodeKind};
 use serde_json::Value;
 
 use super::Checker;
+use crate::roots::nearest;
 
 /// How many violations of one value are reported.
 const MAX_VIOLATIONS: usize = 5;
@@ -19,9 +20,14 @@ impl Checker<'_> {
         for error in meta.iter_errors(&schema).take(MAX_VIOLATIONS) {
             valid = false;
             let at = node.node_at_pointer(error.instance_path().as_str());
-            let message = format!("this is not a valid JSON Schema: {error}");
             let range = underline(at, node);
-            self.push(Diagnostic::new(codes::INVALID_SCHEMA, range, message));
+            self.push(match error.instance_path().as_str().ends_with("/type").then(|| at.as_str()).flatten() {
+                Some(word) => unknown_type(word, range),
+                None => {
+                    let message = format!("this is not a valid JSON Schema: {error}");
+                    Diagnostic::new(codes::INVALID_SCHEMA, range, message)
+                }
+            });
         }
         if !valid {
             return None;
@@ -49,8 +55,35 @@ impl Checker<'_> {
     }
 }
 
+/// A word that is no JSON type.
+fn unknown_type(word: &str, range: TextRange) -> Diagnostic {
+    const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
+    /// What other languages call them.
+    const OTHER_NAMES: [(&str, &str); 8] = [
+        ("str", "string"),
+        ("text", "string"),
+        ("int", "integer"),
+        ("float", "number"),
+        ("bool", "boolean"),
+        ("dict", "object"),
+        ("map", "object"),
+        ("list", "array"),
+    ];
+    let message = format!("`{word}` is no type of JSON Schema");
+    let diagnostic = Diagnostic::new(codes::INVALID_SCHEMA, range, message);
+    let other_name = OTHER_NAMES.iter().find(|(other, _)| *other == word).map(|(_, ty)| *ty);
+    match other_name.or_else(|| nearest(word, TYPES)) {
+        Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(
+            format!("Replace with `{meant}`"),
+            range,
+            meant,
+        ),
+        None => diagnostic.with_help(format!("there is: {}", TYPES.join(", "))),
+    }
+}
+
 /// A whole mapping is too much to underline; its first key stands for it.
-fn underline(at: &Node, fallback: &Node) -> aikit_core::TextRange {
+fn underline(at: &Node, fallback: &Node) -> TextRange {
     let range = at.entries().first().map_or(at.range, |entry| entry.key.range);
     if range.is_empty() { fallback.range } else { range }
 }

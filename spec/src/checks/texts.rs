@@ -18,7 +18,11 @@ impl Checker<'_> {
             Ok(analysis) => self.names(node, &analysis, roots, codes::TEMPLATE_UNDEFINED),
             Err(error) => {
                 let range = self.place(node, error.range);
-                self.push(Diagnostic::new(codes::TEMPLATE_SYNTAX, range, format!("the template {}", error.message)));
+                self.push(Diagnostic::new(
+                    codes::TEMPLATE_SYNTAX,
+                    range,
+                    format!("the template cannot be read: {}", error.message),
+                ));
             }
         }
     }
@@ -53,7 +57,7 @@ impl Checker<'_> {
             }
             Err(error) => {
                 let range = self.place(node, error.range);
-                let message = format!("the expression {}", error.message);
+                let message = format!("the expression cannot be read: {}", error.message);
                 self.push(Diagnostic::new(codes::EXPRESSION_SYNTAX, range, message));
                 None
             }
@@ -84,6 +88,10 @@ impl Checker<'_> {
                     .with_help(format!("did you mean `{meant}`?"))
                     .with_fix(format!("Replace with `{meant}`"), range, meant.as_str()),
                 Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")),
+                None if undefined.is_step() && self.has_step(&undefined.name) => {
+                    let name = &undefined.name;
+                    diagnostic.with_help(format!("`{name}` has not run here; add `needs: [{name}]` or move it up"))
+                }
                 None => diagnostic,
             });
         }
@@ -98,6 +106,10 @@ impl Checker<'_> {
                 None => diagnostic,
             });
         }
+    }
+
+    fn has_step(&self, name: &str) -> bool {
+        super::steps::all(self.root).iter().any(|step| step.get("name").and_then(Node::as_str) == Some(name))
     }
 
     fn place(&self, node: &Node, decoded: TextRange) -> TextRange {

@@ -179,11 +179,11 @@ impl Lowering<'_> {
         };
         match tool {
             ToolEntry::Builtin(name) => builtin(&name.0.0, None, None),
-            ToolEntry::Declared(ToolSpec::Builtin(spec)) => {
-                builtin(&spec.name.0.0, spec.description.as_ref(), spec.timeout.as_ref())
-            }
-            ToolEntry::Declared(ToolSpec::Lua(spec)) => script_tool(spec, Language::Lua, node),
-            ToolEntry::Declared(ToolSpec::Js(spec)) => script_tool(spec, Language::Js, node),
+            ToolEntry::Declared(spec) => match &**spec {
+                ToolSpec::Builtin(spec) => builtin(&spec.name.0.0, spec.description.as_ref(), spec.timeout.as_ref()),
+                ToolSpec::Lua(spec) => script_tool(spec, Language::Lua, node),
+                ToolSpec::Js(spec) => script_tool(spec, Language::Js, node),
+            },
         }
     }
 

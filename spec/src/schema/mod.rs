@@ -1,11 +1,15 @@
 //! The JSON Schema of the language, generated from the Rust types, and what editors ask of it.
 
+mod view;
+
 use std::sync::LazyLock;
 
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Map, Value, json};
 
 use crate::{agent::AgentDocument, words};
+
+pub use view::{PropertyView, SchemaView, ValueView, at_path};
 
 /// The address under which the schema of kind `Agent` is known.
 pub const AGENT_SCHEMA_ID: &str = "https://aikit.dev/schemas/aikit-v1.0.0/agent.schema.json";
@@ -69,6 +73,11 @@ pub(crate) fn pattern_accepts(pattern: &str, key: &str) -> bool {
         Some(format) => (format.accepts)(key),
         None => pattern.strip_prefix('^').is_some_and(|beginning| key.starts_with(beginning)),
     }
+}
+
+/// Keys or words that the language knows in a place and this version does not run.
+pub(crate) fn planned(object: &'static Map<String, Value>) -> impl Iterator<Item = &'static str> {
+    object.get("x-aikit-planned").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Where a key that stands in a wrong place belongs, in words; only if there is one such place.

@@ -33,7 +33,7 @@ impl Walker<'_> {
     /// A key that cannot stand here.
     fn stray_key(&mut self, entry: &Entry, node: &Node, object: &'static Map<String, Value>, place: &Place) {
         let (name, range) = (entry.name(), entry.key.range);
-        if planned(object).any(|planned| planned == name) {
+        if schema::planned(object).any(|planned| planned == name) {
             let message = format!("`{}` is not supported by this version", place.path.join(Segment::Key(name.into())));
             let help = "the language knows it, the engine does not run it yet; remove it";
             self.diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, range, message).with_help(help));
@@ -140,11 +140,6 @@ impl Walker<'_> {
         }
         !stray.is_empty()
     }
-}
-
-/// Keys or values that the language knows here and this version does not run.
-pub(super) fn planned(object: &'static Map<String, Value>) -> impl Iterator<Item = &'static str> {
-    object.get("x-aikit-planned").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn pattern_property(object: &'static Map<String, Value>, name: &str) -> Option<&'static Value> {

@@ -7,6 +7,8 @@
 mod keys;
 mod values;
 
+use std::collections::HashSet;
+
 use aikit_core::{Diagnostic, TextRange, codes};
 use aikit_yaml::{Node, NodeKind, Path, Segment};
 use serde_json::{Map, Value};
@@ -18,6 +20,9 @@ pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
     let mut walker = Walker { source, diagnostics: Vec::new() };
     let start = root.entries().first().map_or(root.range, |entry| entry.key.range);
     walker.node(root, schema::agent_schema(), &Place { path: Path::default(), anchor: start });
+    // What an anchor defines is judged at every alias, and reported once.
+    let mut seen = HashSet::new();
+    walker.diagnostics.retain(|diagnostic| seen.insert((diagnostic.code, diagnostic.range)));
     walker.diagnostics
 }
 

@@ -4,7 +4,7 @@ use aikit_core::{Diagnostic, codes};
 use aikit_yaml::{Node, NodeKind, ScalarStyle};
 use serde_json::{Map, Value};
 
-use super::{Place, Walker, fits, keys::planned};
+use super::{Place, Walker, fits};
 use crate::{roots::nearest, schema, words};
 
 impl Walker<'_> {
@@ -80,8 +80,8 @@ impl Walker<'_> {
             self.diagnostics.push(Diagnostic::new(codes::WRONG_TYPE, at, message));
             return;
         };
-        if planned(object).any(|planned| planned == text) {
-            let message = format!("{} `{text}` is not supported by this version", place.name());
+        if schema::planned(object).any(|planned| planned == text) {
+            let message = format!("`{}: {text}` is not supported by this version", place.path);
             let help = format!("this version supports {}", quoted(words));
             self.diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, node.range, message).with_help(help));
             return;
