@@ -310,8 +310,8 @@ references! {
 
 /// Declares an enum whose variants are told apart by the JSON type of the value, with the schema that says so.
 macro_rules! by_json_type {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $test:ident => $variant:ident($type:ty),)* }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* pub enum $name:ident { $($(#[$variant_doc:meta])* $test:ident => $variant:ident($type:ty),)* }) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq)]
         pub enum $name { $($(#[$variant_doc])* $variant($type),)* }
 
@@ -335,7 +335,10 @@ macro_rules! by_json_type {
             }
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"anyOf": [$(generator.subschema_for::<$type>()),*]})
+                schemars::json_schema!({
+                    "description": concat!($($doc),*).trim(),
+                    "anyOf": [$(generator.subschema_for::<$type>()),*],
+                })
             }
         }
     };

@@ -88,7 +88,7 @@ impl Checker<'_> {
                     .with_help(format!("did you mean `{meant}`?"))
                     .with_fix(format!("Replace with `{meant}`"), range, meant.as_str()),
                 Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")),
-                None if undefined.is_step() && self.has_step(&undefined.name) => {
+                None if undefined.is_step() && self.runs_later(&undefined.name) => {
                     let name = &undefined.name;
                     diagnostic.with_help(format!("`{name}` has not run here; add `needs: [{name}]` or move it up"))
                 }
@@ -108,8 +108,10 @@ impl Checker<'_> {
         }
     }
 
-    fn has_step(&self, name: &str) -> bool {
-        super::steps::all(self.root).iter().any(|step| step.get("name").and_then(Node::as_str) == Some(name))
+    /// Whether it is the name of a step that could be made to run first.
+    fn runs_later(&self, name: &str) -> bool {
+        let steps = super::steps::list(self.root).map(Node::items).unwrap_or_default();
+        steps.iter().any(|step| step.get("name").and_then(Node::as_str) == Some(name))
     }
 
     fn place(&self, node: &Node, decoded: TextRange) -> TextRange {

@@ -123,6 +123,15 @@ fn tidy(schema: &mut Schema) {
             }
         }
     }
+    // The word that selects a form means what the form means.
+    let meaning = schema.get("description").cloned();
+    if let (Some(meaning), Some(Value::Object(properties))) = (meaning, schema.get_mut("properties")) {
+        for property in properties.values_mut().filter_map(Value::as_object_mut) {
+            if property.contains_key("const") && !property.contains_key("description") {
+                property.insert("description".into(), meaning.clone());
+            }
+        }
+    }
     let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
     if closed && schema.get("properties").is_some() {
         schema.insert("patternProperties".into(), json!({"^x-": true}));

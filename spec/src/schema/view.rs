@@ -63,8 +63,10 @@ pub fn at_path(root: Option<&Node>, path: &[Segment]) -> Option<SchemaView> {
     let mut node = root;
     let mut schemas = branches(agent_schema(), node);
     let mut site = agent_schema();
+    let mut outer = "";
     for segment in path {
         let next: Vec<&'static Value> = schemas.iter().filter_map(|schema| below(schema, segment)).collect();
+        outer = description(site).unwrap_or(outer);
         site = next.first()?;
         node = node.and_then(|node| match segment {
             Segment::Key(key) => node.get(key),
@@ -73,10 +75,17 @@ pub fn at_path(root: Option<&Node>, path: &[Segment]) -> Option<SchemaView> {
         schemas = next.into_iter().flat_map(|schema| branches(schema, node)).collect();
     }
     let mut view = SchemaView { description: description(site).unwrap_or_default(), ..SchemaView::default() };
+    // One form that was chosen says more than what all forms have in common.
+    if let [chosen] = schemas.as_slice() {
+        view.description = description(chosen).filter(|_| site.get("anyOf").is_some()).unwrap_or(view.description);
+    }
     view.default = site.get("default").or_else(|| resolve(site).get("default"));
     view.type_name = type_name(site);
     for (i, schema) in schemas.iter().enumerate() {
         view.add(schema.as_object()?, i == 0);
+    }
+    if view.description.is_empty() {
+        view.description = outer;
     }
     Some(view)
 }
@@ -84,9 +93,6 @@ pub fn at_path(root: Option<&Node>, path: &[Segment]) -> Option<SchemaView> {
 impl SchemaView {
     fn add(&mut self, schema: &'static Map<String, Value>, first: bool) {
         let text = |key: &str| schema.get(key).and_then(Value::as_str);
-        if self.description.is_empty() {
-            self.description = text("description").unwrap_or_default();
-        }
         self.format = self.format.or_else(|| words::format(text("x-aikit-format")?));
         self.language = self.language.or_else(|| text("x-aikit-language"));
         let by_format = || (text("x-aikit-format") == Some("model")).then_some("model");
@@ -258,7 +264,10 @@ mod tests {
 
     #[test]
     fn mappings_offer_their_keys() {
-        check("", "", expect![[r#"
+        check(
+            "",
+            "",
+            expect![[r#"
             a mapping — An agent: who it is, what goes in and out, which models and tools it uses, and what it does.
               spec_version: a word
               format_version: a word
@@ -270,8 +279,12 @@ mod tests {
               intelligence: a mapping
               behavior: a mapping
               metadata: a mapping
-        "#]]);
-        check("", "behavior.steps[0]", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "behavior.steps[0]",
+            expect![[r#"
             a mapping — One step. Exactly one of `llm`, `tool`, `script`, `set`, `switch` and `return` says what it does.
               name!: a text
               description: a text
@@ -288,48 +301,80 @@ mod tests {
               switch: a list
               return: anything
               one of ["llm", "tool", "script", "set", "switch", "return"]
-        "#]]);
-        check("", "intelligence.models", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "intelligence.models",
+            expect![[r#"
             a mapping — Models by name.
               names name
-        "#]]);
-        check("", "intelligence.models.fast.parameters", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "intelligence.models.fast.parameters",
+            expect![[r#"
             a mapping — Sampling.
               temperature: a number
               top_p: a number
               max_tokens: a whole number
               stop: a list
               seed: a whole number
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn values_say_what_they_mean() {
-        check("", "behavior.type", expect![[r#"
+        check(
+            "",
+            "behavior.type",
+            expect![[r#"
             a word — How the agent works; `chat` without steps and `workflow` with steps, unless said otherwise.
               = chat: One turn of a conversation: the inputs are the person's message, the model answers and may use tools.
               = sequential: The steps run in the order of the document.
               = workflow: The steps run in an order that respects `needs`; otherwise in the order of the document.
-        "#]]);
-        check("", "kind", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "kind",
+            expect![[r#"
             a word — What the document describes.
               = Agent: One agent.
-        "#]]);
-        check("", "intelligence.model", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "intelligence.model",
+            expect![[r#"
             a text — The model that is used where a step names none: a declared one, or `provider/model`. Without it the declared model `default`, or the only one, or `scripted/auto`, which answers offline and by rule.
               format model
               ref model
-        "#]]);
-        check("", "behavior.steps[0].when", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "behavior.steps[0].when",
+            expect![[r#"
             a text — A CEL condition; the step runs only if it holds.
               language cel
-        "#]]);
-        check("", "behavior.steps[0].needs[0]", expect![[r#"
-            a text — 
-              format name
-              ref step
-        "#]]);
-        check("", "behavior.steps[0].llm", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "behavior.steps[0].needs[0]",
+            expect![[r#"
+                a text — Steps that must have ended before this one begins.
+                  format name
+                  ref step
+            "#]],
+        );
+        check(
+            "",
+            "behavior.steps[0].llm",
+            expect![[r#"
             a text or a mapping — Asks a model. A plain text is the prompt.
               prompt: a text or a mapping or a list
               model: a text
@@ -337,71 +382,108 @@ mod tests {
               output: a mapping
               max_iterations: a whole number
               language template
-        "#]]);
-        check("", "behavior.steps[1].set.x", expect![[r#"
-            anything — 
-              language dynamic
-        "#]]);
-        check("", "intelligence.output.max_repairs", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "behavior.steps[1].set.x",
+            expect![[r#"
+                anything — Writes the state: place in the state to value; texts may be templates.
+                  language dynamic
+            "#]],
+        );
+        check(
+            "",
+            "intelligence.output.max_repairs",
+            expect![[r#"
             a whole number — How many repairs or retries at most.
               default 2
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn what_is_written_narrows_what_is_offered() {
         let source = "integration:\n  tools:\n    - {name: a, kind: builtin}\n    - {name: b}\n    - c\n";
-        check(source, "integration.tools[0]", expect![[r#"
+        check(
+            source,
+            "integration.tools[0]",
+            expect![[r#"
             a text or a mapping — A tool that comes with aikit, under its own name.
               kind!: a text
               name!: a text
               description: a text
               timeout: a text
-        "#]]);
-        check(source, "integration.tools[1]", expect![[r#"
-            a text or a mapping — A tool that comes with aikit, under its own name.
-              kind!: a text
-              name!: a text
-              description: a text
-              timeout: a text
-              input: a mapping
-              output: a mapping
-              code: a text
-              instructions: a whole number
-              memory_mb: a whole number
-        "#]]);
-        check(source, "integration.tools[1].kind", expect![[r#"
-            a text — 
-              = builtin: 
-              = lua: 
-              = js: 
-        "#]]);
-        check(source, "integration.tools[2]", expect![[r#"
-            a text or a mapping — A tool that comes with aikit, under its own name.
-              kind: a text
-              name: a text
-              description: a text
-              timeout: a text
-              input: a mapping
-              output: a mapping
-              code: a text
-              instructions: a whole number
-              memory_mb: a whole number
-              format name
-              ref builtin
-        "#]]);
+        "#]],
+        );
+        check(
+            source,
+            "integration.tools[1]",
+            expect![[r#"
+                a text or a mapping — A tool: the name of a built-in one, or a declaration.
+                  kind!: a text
+                  name!: a text
+                  description: a text
+                  timeout: a text
+                  input: a mapping
+                  output: a mapping
+                  code: a text
+                  instructions: a whole number
+                  memory_mb: a whole number
+            "#]],
+        );
+        check(
+            source,
+            "integration.tools[1].kind",
+            expect![[r#"
+                a text — A tool that comes with aikit, under its own name.
+                  = builtin: 
+                  = lua: 
+                  = js: 
+            "#]],
+        );
+        check(
+            source,
+            "integration.tools[2]",
+            expect![[r#"
+                a text or a mapping — A tool: the name of a built-in one, or a declaration.
+                  kind: a text
+                  name: a text
+                  description: a text
+                  timeout: a text
+                  input: a mapping
+                  output: a mapping
+                  code: a text
+                  instructions: a whole number
+                  memory_mb: a whole number
+                  format name
+                  ref builtin
+            "#]],
+        );
     }
 
     #[test]
     fn nothing_of_the_language_is_nothing() {
-        check("", "metadata.a", expect![[r#"
+        check(
+            "",
+            "metadata.a",
+            expect![[r#"
             nothing
-        "#]]);
-        check("", "x-own", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "x-own",
+            expect![[r#"
             nothing
-        "#]]);
-        check("", "nope.nope", expect![[r#"
+        "#]],
+        );
+        check(
+            "",
+            "nope.nope",
+            expect![[r#"
             nothing
-        "#]]);
+        "#]],
+        );
     }
 }
