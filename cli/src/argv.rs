@@ -71,6 +71,8 @@ pub enum Color {
 pub enum Command {
     /// Check documents and report everything that is wrong, with places and fixes
     Check(commands::check::Args),
+    /// Print the JSON Schema of a document kind
+    Schema(commands::schema::Args),
     /// Store, list and promote the tenant's agents
     #[command(subcommand)]
     Spec(commands::spec::Command),

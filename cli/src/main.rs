@@ -53,6 +53,7 @@ fn write(to: &mut impl Write, text: &str) -> io::Result<()> {
 fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
     let context = Context::new(&argv.global)?;
     match argv.command {
+        Command::Schema(args) => commands::schema::run(&context, &args),
         Command::Explain(args) => commands::explain::run(&context, &args),
         Command::Completions(args) => Ok(commands::completions::run(&args)),
         Command::Kernel(command) => commands::kernel::run(&context, &argv.global, command),

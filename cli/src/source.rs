@@ -7,8 +7,7 @@ use std::{
 };
 
 use aikit_core::{Diagnostic, LineIndex, TextRange, codes};
-/// The largest document that is read.
-const MAX_BYTES: usize = 8 << 20;
+use aikit_yaml::MAX_BYTES;
 
 /// A document, or what hinders reading it.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod doctor;
 pub mod explain;
 pub mod kernel;
+pub mod schema;
 pub mod spec;
 pub mod tenant;
 
