@@ -1,0 +1,4 @@
+//! The engine against an outside that the tests control: models that follow a list, a store that can be full.
+
+mod runs;
+mod support;
