@@ -1,1 +1,34 @@
+//! Lua 5.4 behind the script port: sandboxed, interruptible, bounded, with the same host surface as JavaScript.
 
+mod convert;
+mod engine;
+mod failure;
+mod live;
+mod split;
+mod state;
+mod surface;
+mod vars;
+
+use std::sync::Arc;
+
+use aikit_core::Language;
+use aikit_runtime::scripts::engine::{EngineFactory, ScriptEngine};
+
+pub use engine::LuaEngine;
+
+/// Makes Lua interpreters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LuaFactory;
+
+impl EngineFactory for LuaFactory {
+    fn language(&self) -> Language {
+        Language::Lua
+    }
+
+    fn create(&self) -> Box<dyn ScriptEngine> {
+        match LuaEngine::new() {
+            Ok(engine) => Box::new(engine),
+            Err(error) => Box::new(engine::Broken(Arc::from(error.to_string()))),
+        }
+    }
+}

@@ -219,9 +219,12 @@ impl Vars {
         self.lock().values.get(name).map(|(_, revision)| *revision)
     }
 
-    /// Sets a name, or removes it.
+    /// Sets a name, or removes it. What changes nothing leaves the revision alone.
     pub fn apply(&self, change: VarChange) {
         let mut inner = self.lock();
+        if change.value.as_ref() == inner.values.get(&change.name).map(|(value, _)| value) {
+            return;
+        }
         inner.revision += 1;
         let revision = inner.revision;
         match change.value {
