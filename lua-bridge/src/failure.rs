@@ -33,7 +33,8 @@ pub(crate) fn table(lua: &Lua, error: &RunError) -> mlua::Result<Table> {
 /// What an uncaught error means to a person.
 pub(crate) fn describe(lua: &Lua, state: &State, error: &Value) -> ScriptError {
     let trace = std::mem::take(&mut state.lock().trace);
-    let plain = |message: String, cause| ScriptError { name: "RuntimeError".into(), message, trace: trace.clone(), cause };
+    let plain =
+        |message: String, cause| ScriptError { name: "RuntimeError".into(), message, trace: trace.clone(), cause };
     match error {
         Value::Table(table) => {
             let meta = lua.named_registry_value::<Option<Table>>(META).ok().flatten();
@@ -49,7 +50,7 @@ pub(crate) fn describe(lua: &Lua, state: &State, error: &Value) -> ScriptError {
         }
         Value::String(text) => {
             let text = text.to_string_lossy();
-            let (place, message) = strip_place(state, &text);
+            let (place, message) = state.lock().split_place(&text);
             let mut error = plain(message.to_owned(), None);
             if error.trace.is_empty() {
                 error.trace.extend(place);
@@ -67,7 +68,7 @@ pub(crate) fn syntax(state: &State, error: &mlua::Error) -> ScriptError {
         mlua::Error::SyntaxError { message, .. } => message.clone(),
         other => other.to_string(),
     };
-    let (place, message) = strip_place(state, &text);
+    let (place, message) = state.lock().split_place(&text);
     ScriptError {
         name: "SyntaxError".into(),
         message: message.replace("<eof>", "the end of the code"),
@@ -76,19 +77,7 @@ pub(crate) fn syntax(state: &State, error: &mlua::Error) -> ScriptError {
     }
 }
 
-/// Takes `chunk:line: ` off the front of a message.
-pub(crate) fn strip_place<'t>(state: &State, text: &'t str) -> (Option<aikit_core::Place>, &'t str) {
-    let found = text.split_once(':').and_then(|(chunk, rest)| {
-        let (line, message) = rest.split_once(':')?;
-        let place = state.lock().place(chunk, line.parse().ok()?)?;
-        Some((place, message.trim_start()))
-    });
-    match found {
-        Some((place, message)) => (Some(place), message),
-        None => (None, text),
-    }
-}
-
+/// What a failure in a function of the host says, without what mlua wraps around it.
 fn innermost(error: &mlua::Error) -> String {
     match error {
         mlua::Error::CallbackError { cause, .. } => innermost(cause),

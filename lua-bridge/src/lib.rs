@@ -4,6 +4,7 @@ mod convert;
 mod engine;
 mod failure;
 mod live;
+mod manual;
 mod split;
 mod state;
 mod surface;

@@ -6,12 +6,18 @@ use std::{
 };
 
 use aikit_core::Place;
-use aikit_runtime::scripts::engine::EngineHost;
+use aikit_runtime::{
+    ports::Vars,
+    scripts::{display::Emitter, engine::EngineHost},
+};
 
 use crate::vars::Cached;
 
 /// How many scripts are remembered by name, for functions that outlive the cell that defined them.
 const SOURCES: usize = 10_000;
+
+/// The longest chunk name that Lua shows whole.
+const NAME: usize = 56;
 
 /// Shared by all functions of one interpreter.
 #[derive(Clone, Default)]
@@ -30,8 +36,13 @@ pub(crate) struct Inner {
     pub trace: Vec<Place>,
     /// Shared values that were read as tables, by name.
     pub cached: HashMap<String, Cached>,
-    sources: VecDeque<(String, u32)>,
-    first_source: u64,
+    /// The shared values of the session, once a script has run.
+    pub vars: Option<Vars>,
+    /// What the rich outputs of the running script remember.
+    pub emitter: Emitter,
+    /// Chunk names as Lua shows them, and what they stand for.
+    sources: HashMap<String, String>,
+    order: VecDeque<String>,
 }
 
 impl State {
@@ -46,21 +57,39 @@ impl State {
 }
 
 impl Inner {
-    /// Registers a script and gives the chunk name under which Lua knows it.
-    pub fn add_source(&mut self, name: &str, line_offset: u32) -> String {
-        if self.sources.len() == SOURCES {
-            self.sources.pop_front();
-            self.first_source += 1;
+    /// Registers a script and gives the chunk name under which Lua knows it: its own, or the end of a long one.
+    pub fn add_source(&mut self, name: &str) -> String {
+        let mut start = name.len().saturating_sub(NAME);
+        while !name.is_char_boundary(start) {
+            start += 1;
         }
-        let number = self.first_source + self.sources.len() as u64;
-        self.sources.push_back((name.to_owned(), line_offset));
-        format!("=\u{1}{number}")
+        let chunk = name[start..].replace(['\n', '\r'], " ");
+        if self.sources.insert(chunk.clone(), name.to_owned()).is_none() {
+            self.order.push_back(chunk.clone());
+            if self.order.len() > SOURCES
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.sources.remove(&oldest);
+            }
+        }
+        chunk
     }
 
     /// The place that a chunk name and a line mean to a person.
     pub fn place(&self, chunk: &str, line: u32) -> Option<Place> {
-        let number: u64 = chunk.trim_start_matches('=').strip_prefix('\u{1}')?.parse().ok()?;
-        let (source, offset) = self.sources.get(usize::try_from(number.checked_sub(self.first_source)?).ok()?)?;
-        Some(Place { source: source.clone(), line: line + offset, column: None })
+        let source = self.sources.get(chunk)?;
+        Some(Place { source: source.clone(), line, column: None })
+    }
+
+    /// Takes `chunk:line: ` off the front of a message of Lua.
+    pub fn split_place<'t>(&self, text: &'t str) -> (Option<Place>, &'t str) {
+        let found = self.sources.keys().find_map(|chunk| {
+            let (line, message) = text.strip_prefix(chunk.as_str())?.strip_prefix(':')?.split_once(':')?;
+            Some((self.place(chunk, line.parse().ok()?)?, message.trim_start()))
+        });
+        match found {
+            Some((place, message)) => (Some(place), message),
+            None => (None, text),
+        }
     }
 }

@@ -24,11 +24,11 @@ pub(crate) fn table(lua: &Lua, state: &State, raise: &Function) -> mlua::Result<
     let s = state.clone();
     meta.set("__index", lua.create_function(move |lua, (_, name): (Table, String)| read(lua, &s, &name))?)?;
     let s = state.clone();
-    let set = lua.create_function(move |lua, (_, name, value): (Table, String, Value)| match write(lua, &s, name, &value)
-    {
-        Ok(()) => Ok((true, Value::Nil)),
-        Err(error) => Ok((false, Value::Table(crate::failure::table(lua, &error)?))),
-    })?;
+    let set =
+        lua.create_function(move |lua, (_, name, value): (Table, String, Value)| match write(lua, &s, name, &value) {
+            Ok(()) => Ok((true, Value::Nil)),
+            Err(error) => Ok((false, Value::Table(crate::failure::table(lua, &error)?))),
+        })?;
     meta.set("__newindex", raise.call::<Function>(set)?)?;
     let s = state.clone();
     let pairs = lua.create_function(move |lua, _: Table| {

@@ -191,7 +191,8 @@ async fn structured_answers_draw_on_the_message() {
             "bug"
           ],
           "order": "AA-111"
-        }"#]].assert_eq(
+        }"#]]
+    .assert_eq(
         &ask("Classify the ticket as bug, billing or other.\n\nThe app has a bug: it crashes. Not urgent.").await,
     );
 }

@@ -1,6 +1,6 @@
 //! What host and worker say to each other: frames of a length (four bytes, little endian) and a JSON text.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use aikit_core::{Language, RunError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -175,20 +175,13 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> 
     serde_json::from_slice(&body).map(Some).map_err(io::Error::other)
 }
 
-/// Writes a frame and flushes it.
-pub fn write<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
-    to.write_all(&encode(message)?)?;
-    to.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn frames_read_back_and_end_cleanly() {
-        let mut pipe = Vec::new();
-        write(&mut pipe, &FromWorker::Hello { version: VERSION, walls: vec!["landlock".into()] }).unwrap();
+        let pipe = encode(&FromWorker::Hello { version: VERSION, walls: vec!["landlock".into()] }).unwrap();
         let mut from = pipe.as_slice();
         assert!(matches!(read::<FromWorker>(&mut from).unwrap(), Some(FromWorker::Hello { version: VERSION, .. })));
         assert!(read::<FromWorker>(&mut from).unwrap().is_none());
