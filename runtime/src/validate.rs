@@ -17,6 +17,29 @@ pub fn check(schema: &Value, value: &Value, kind: ErrorKind, what: &str) -> Resu
         .with_detail(json!({ "violations": violations })))
 }
 
+/// Adds the defaults of declared properties that are absent.
+pub fn with_defaults(schema: &Value, mut value: Value) -> Value {
+    fill(schema, &mut value, |property| property.get("default").cloned());
+    value
+}
+
+/// Adds null for declared properties that are absent: what templates and expressions see of an optional input.
+pub fn with_nulls(schema: &Value, mut value: Value) -> Value {
+    fill(schema, &mut value, |_| Some(Value::Null));
+    value
+}
+
+fn fill(schema: &Value, value: &mut Value, with: impl Fn(&Value) -> Option<Value>) {
+    let (Some(Value::Object(properties)), Value::Object(map)) = (schema.get("properties"), value) else { return };
+    for (name, property) in properties {
+        if !map.contains_key(name)
+            && let Some(filled) = with(property)
+        {
+            map.insert(name.clone(), filled);
+        }
+    }
+}
+
 /// Every violation as `place: what is wrong`, at most [`SHOWN`] and a count of the rest.
 pub fn violations(schema: &Value, value: &Value) -> Result<Vec<String>, RunError> {
     let validator = jsonschema::options().build(schema).map_err(|e| {

@@ -208,6 +208,7 @@ impl Engine {
                 format!("agents call each other more than {MAX_DEPTH} runs deep"),
             ));
         }
+        let inputs = validate::with_defaults(&plan.inputs, inputs);
         validate::check(&plan.inputs, &inputs, ErrorKind::ValidationInput, "the inputs")?;
         let id = RunId::from_uuid(self.ports.clock.uuid());
         // A child token: a run that reaches its wall time cancels itself and nothing else.
@@ -341,7 +342,7 @@ impl Execution {
     fn scope(&self) -> Value {
         let engine = &self.engine;
         json!({
-            "inputs": self.inputs,
+            "inputs": validate::with_nulls(&self.plan.inputs, self.inputs.clone()),
             "state": self.state,
             "steps": self.steps,
             "tenant": { "id": engine.tenant.id, "name": engine.tenant.name, "plan": engine.tenant.plan },

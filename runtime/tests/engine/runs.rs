@@ -34,7 +34,7 @@ intelligence:
 const FLOW: &str = "
 identity: {agent_id: flow, name: Flow}
 interface:
-  inputs: {type: object, properties: {text: {type: string}, urgent: {type: boolean}}, required: [text]}
+  inputs: {type: object, properties: {text: {type: string}, urgent: {type: boolean}, from: {type: string, default: web}}, required: [text]}
 behavior:
   type: sequential
   state: {initial: {seen: 0}}
@@ -200,7 +200,7 @@ async fn cancelling_ends_whatever_is_waited_for() {
 identity: {agent_id: script, name: Script}
 behavior:
   type: sequential
-  workflow: {steps: [{name: wait, script: {language: lua, code: hang}}]}
+  workflow: {steps: [{name: wait, script: {lua: hang}}]}
 ";
     for (source, reply) in [(CHAT, Some(Reply::Hang)), (script, None)] {
         let world = World::new(reply);
@@ -279,8 +279,7 @@ behavior:
     steps:
       - name: work
         script:
-          language: lua
-          code: |
+          lua: |
             now
             storage.set [\"k\", {\"a\": 1}]
             ai.complete [\"say\"]
