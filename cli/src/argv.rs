@@ -71,6 +71,8 @@ pub enum Color {
 pub enum Command {
     /// Check documents and report everything that is wrong, with places and fixes
     Check(commands::check::Args),
+    /// Run an agent, stored or from a file
+    Run(commands::run::Args),
     /// Print the JSON Schema of a document kind
     Schema(commands::schema::Args),
     /// Store, list and promote the tenant's agents
@@ -79,7 +81,7 @@ pub enum Command {
     /// Create and list tenants
     #[command(subcommand)]
     Tenant(commands::tenant::Command),
-    /// Install and list the Jupyter kernels
+    /// Install, list and start the Jupyter kernels
     #[command(subcommand)]
     Kernel(commands::kernel::Command),
     /// Look at everything that aikit needs and say what is missing
@@ -88,6 +90,9 @@ pub enum Command {
     Explain(commands::explain::Args),
     /// Print a completion script for a shell
     Completions(commands::completions::Args),
+    /// Serve the interpreters of a session
+    #[command(name = crate::compose::WORKER, hide = true)]
+    ScriptWorker,
 }
 
 #[cfg(test)]

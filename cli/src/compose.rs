@@ -2,27 +2,34 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use aikit_core::{RunError, Scope, record::StoreError};
-use aikit_js_bridge::JsFactory;
+use aikit_core::Scope;
 use aikit_lua_bridge::LuaFactory;
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     engine::{Engine, Ports},
-    ports::{Scripts, Store, SystemClock},
+    ports::{Models, Scripts, Store, SystemClock, Tools},
     scripts::{ProcessScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
+use aikit_spec::CheckContext;
 use aikit_storage::Database;
 use aikit_tools::BuiltinTools;
 
-use crate::adapters::{secrets::TenantSecrets, store::StoreAdapter};
+use crate::{
+    adapters::{secrets::TenantSecrets, store::StoreAdapter},
+    exit::Exit,
+    failure::Failure,
+};
 
 /// The hidden subcommand that turns this binary into a script worker.
 pub const WORKER: &str = "script-worker";
 
+/// The simulated model: it needs no key and no network.
+pub const MODEL: &str = "scripted/auto";
+
 /// Both languages.
 pub fn factories() -> Vec<Arc<dyn EngineFactory>> {
-    vec![Arc::new(LuaFactory), Arc::new(JsFactory)]
+    vec![Arc::new(LuaFactory)]
 }
 
 /// The interpreters of one session, in a process of their own that starts with the first script.
@@ -41,15 +48,23 @@ pub struct Composition {
     pub model: String,
 }
 
-/// Why no session could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ComposeError {
-    /// The store refused the scope.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The session refused its options.
-    #[error(transparent)]
-    Run(#[from] RunError),
+/// What any document can refer to here: providers and built-in tools.
+pub fn surroundings() -> CheckContext {
+    CheckContext {
+        tenant: None,
+        providers: Registry::new(ModelsConfig::default()).names(),
+        builtins: BuiltinTools::new().list(),
+    }
+}
+
+impl Composition {
+    /// Scripted models are looked for in the working folder.
+    pub fn new(model: String) -> Result<Self, Failure> {
+        let program = std::env::current_exe().map_err(|error| {
+            Failure::new(Exit::Internal, format!("the program does not know where it lies: {error}"))
+        })?;
+        Ok(Self { program, model_scripts: std::env::current_dir().ok(), model })
+    }
 }
 
 /// An engine for a scope; `kind` is recorded with the session (`kernel`, `cli`).
@@ -58,7 +73,7 @@ pub async fn engine(
     scope: Scope,
     kind: &str,
     composition: &Composition,
-) -> Result<Engine, ComposeError> {
+) -> Result<Engine, Failure> {
     let store: Arc<dyn Store> = Arc::new(StoreAdapter::new(database.enter(&scope, kind).await?));
     let tenant = store.tenant().await?;
     let models = ModelsConfig { scripts: composition.model_scripts.clone(), ..ModelsConfig::default() };
@@ -79,7 +94,7 @@ pub async fn session(
     scope: Scope,
     kind: &str,
     composition: &Composition,
-) -> Result<Arc<Session>, ComposeError> {
+) -> Result<Arc<Session>, Failure> {
     let engine = engine(database, scope, kind, composition).await?;
     let options = SessionOptions { model: composition.model.clone(), ..SessionOptions::default() };
     Ok(Arc::new(Session::new(engine, options)?))

@@ -8,6 +8,7 @@ use aikit_storage::{Database, NewTenant, TenantStore};
 
 use crate::{
     argv::{Color, Format, Global},
+    compose,
     exit::Exit,
     failure::Failure,
     profile::{self, Profile},
@@ -97,11 +98,6 @@ impl Context {
         if let Some(named) = &self.profile.named_tenant {
             self.require_tenant(&self.database().await?, named).await?;
         }
-        Ok(CheckContext { tenant: self.profile.named_tenant.clone(), ..surroundings() })
+        Ok(CheckContext { tenant: self.profile.named_tenant.clone(), ..compose::surroundings() })
     }
-}
-
-/// What this program offers to any document: providers and built-in tools.
-pub fn surroundings() -> CheckContext {
-    CheckContext::default()
 }

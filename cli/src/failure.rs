@@ -1,6 +1,6 @@
 //! Why a command ended early, for people and for programs.
 
-use aikit_core::{DiagnosticCode, codes, record::StoreError};
+use aikit_core::{ErrorKind, RunError, codes, record::StoreError};
 use serde_json::json;
 
 use crate::{argv::Format, exit::Exit};
@@ -12,17 +12,19 @@ pub struct Failure {
     /// How the process ends.
     pub exit: Exit,
     /// The stable code, where there is one.
-    pub code: Option<DiagnosticCode>,
+    pub code: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What would put it right.
     pub help: Option<String>,
+    /// A report that says all of it already, in the format that was asked for.
+    pub report: Option<String>,
 }
 
 impl Failure {
     /// A failure without code and help.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, code: None, message: message.into(), help: None }
+        Self { exit, code: None, message: message.into(), help: None, report: None }
     }
 
     /// The command line makes no sense.
@@ -30,9 +32,14 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
+    /// Findings on documents, rendered.
+    pub fn reported(exit: Exit, report: String) -> Self {
+        Self { report: Some(report), ..Self::new(exit, "the document has errors") }
+    }
+
     /// Adds the stable code.
-    pub fn with_code(mut self, code: DiagnosticCode) -> Self {
-        self.code = Some(code);
+    pub fn with_code(mut self, code: impl ToString) -> Self {
+        self.code = Some(code.to_string());
         self
     }
 
@@ -44,12 +51,14 @@ impl Failure {
 
     /// As standard error shows it.
     pub fn render(&self, format: Format) -> String {
+        if let Some(report) = &self.report {
+            return report.clone();
+        }
         if format == Format::Json {
-            let code = self.code.map(|code| code.to_string());
-            let error = json!({ "error": { "code": code, "message": self.message, "help": self.help } });
+            let error = json!({ "error": { "code": self.code, "message": self.message, "help": self.help } });
             return format!("{error}\n");
         }
-        let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
+        let code = self.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
         let help = self.help.as_ref().map(|help| format!("  = help: {help}\n")).unwrap_or_default();
         format!("error{code}: {}\n{help}", self.message)
     }
@@ -66,7 +75,11 @@ impl From<StoreError> for Failure {
                     "run" => Some(codes::UNKNOWN_RUN),
                     _ => None,
                 };
-                Self { exit: Exit::NotFound, code, message, help: None }
+                let failure = Self::new(Exit::NotFound, message);
+                match code {
+                    Some(code) => failure.with_code(code),
+                    None => failure,
+                }
             }
             StoreError::Conflict(_) => Self::new(Exit::Refused, message).with_code(codes::VERSION_CONFLICT),
             StoreError::Immutable { .. } => Self::new(Exit::Refused, message).with_code(codes::VERSION_IMMUTABLE),
@@ -80,6 +93,26 @@ impl From<StoreError> for Failure {
                 .with_code(codes::STORE_UNAVAILABLE)
                 .with_help("choose another file with --db, or restore this one from a backup"),
             StoreError::Failed(_) => Self::new(Exit::Store, message).with_code(codes::STORE_UNAVAILABLE),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let exit = match error.kind {
+            ErrorKind::ValidationInput | ErrorKind::SpecInvalid => Exit::Refused,
+            ErrorKind::AgentNotFound => Exit::NotFound,
+            ErrorKind::StoreFailed => Exit::Store,
+            ErrorKind::Cancelled => Exit::Interrupted,
+            ErrorKind::Internal => Exit::Internal,
+            _ => Exit::RunFailed,
+        };
+        let places: String =
+            error.trace.iter().map(|place| format!("\n  at {}, line {}", place.source, place.line)).collect();
+        let failure = Self::new(exit, format!("{}{places}", error.message)).with_code(error.kind);
+        match error.help {
+            Some(help) => failure.with_help(help),
+            None => failure,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod adapters;
 mod argv;
 mod commands;
+mod compose;
 mod context;
 mod exit;
 mod failure;
@@ -30,6 +31,10 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    // Before anything starts a thread: the worker builds its walls first.
+    if std::env::args_os().nth(1).is_some_and(|first| first == compose::WORKER) {
+        return commands::worker::run();
+    }
     let argv = Argv::parse();
     logging::start();
     let format = argv.global.format;
@@ -56,17 +61,32 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
         Command::Schema(args) => commands::schema::run(&context, &args),
         Command::Explain(args) => commands::explain::run(&context, &args),
         Command::Completions(args) => Ok(commands::completions::run(&args)),
+        Command::Kernel(commands::kernel::Command::Start(args)) => serve(commands::kernel::start(&context, args)),
         Command::Kernel(command) => commands::kernel::run(&context, &argv.global, command),
+        Command::Run(args) => serve(commands::run::run(&context, args)),
         Command::Check(args) => wait(commands::check::run(&context, args)),
         Command::Spec(command) => wait(commands::spec::run(&context, command)),
         Command::Tenant(command) => wait(commands::tenant::run(&context, command)),
         Command::Doctor(_) => wait(commands::doctor::run(&context)),
+        Command::ScriptWorker => Err(Failure::usage("the script worker is started by aikit itself")),
     }
 }
 
 /// Runs a command that talks to the store. One thread is enough for a single request after another.
 fn wait(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    block_on(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+/// Runs a command that does many things at once.
+fn serve(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
+    block_on(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+fn block_on(
+    mut builder: tokio::runtime::Builder,
+    work: impl Future<Output = Result<Outcome, Failure>>,
+) -> Result<Outcome, Failure> {
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, format!("the runtime cannot start: {error}")))?;

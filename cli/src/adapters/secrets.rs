@@ -40,7 +40,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 impl Secrets for TenantSecrets {
     fn resolve(&self, source: &SecretSource) -> Result<Secret, RunError> {
-        let refuse = |message: String, help: String| Err(RunError::new(ErrorKind::ProviderAuth, message).with_help(help));
+        let refuse =
+            |message: String, help: String| Err(RunError::new(ErrorKind::ProviderAuth, message).with_help(help));
         match source {
             SecretSource::Env(name) if !self.env_allowed(name) => refuse(
                 format!("the environment variable `{name}` is not open to this tenant"),

@@ -1,13 +1,16 @@
-//! `aikit kernel`: the kernelspecs.
+//! `aikit kernel`: the kernelspecs, and the kernel that they start.
 
 use std::path::{Path, PathBuf};
 
-use aikit_core::render::table;
+use aikit_core::{Language, render::table};
+use aikit_kernel::{KernelOptions, Remote, connection::ConnectionInfo};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Outcome;
 use crate::{
     argv::{Format, Global},
+    compose::{self, Composition},
     context::Context,
     exit::Exit,
     failure::Failure,
@@ -20,6 +23,8 @@ use crate::{
 pub enum Command {
     /// Tell Jupyter of the kernels: agents, Lua, JavaScript
     Install(Install),
+    /// Run a kernel; Jupyter calls this
+    Start(Start),
     /// List the kernels that Jupyter finds
     List,
     /// Take the kernels away again
@@ -32,6 +37,42 @@ pub struct Install {
     /// Where to.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// Arguments of `aikit kernel start`.
+#[derive(Debug, clap::Args)]
+pub struct Start {
+    /// The connection file that Jupyter wrote
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub connection_file: PathBuf,
+    /// What a cell without a magic is written in
+    #[arg(long, value_enum, default_value_t)]
+    pub language: CellLanguage,
+    /// The model behind `ctx.ai` in cells, as PROVIDER/MODEL
+    #[arg(long, value_name = "PROVIDER/MODEL", default_value = compose::MODEL, env = "AIKIT_MODEL", hide_env_values = true)]
+    pub model: String,
+}
+
+/// The language of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CellLanguage {
+    /// Agents
+    #[default]
+    Yaml,
+    /// Lua
+    Lua,
+    /// JavaScript
+    Js,
+}
+
+impl From<CellLanguage> for Language {
+    fn from(language: CellLanguage) -> Self {
+        match language {
+            CellLanguage::Yaml => Language::Yaml,
+            CellLanguage::Lua => Language::Lua,
+            CellLanguage::Js => Language::Js,
+        }
+    }
 }
 
 /// Where kernels are installed.
@@ -56,8 +97,53 @@ pub fn run(context: &Context, global: &Global, command: Command) -> Result<Outco
     context.without_reports("kernel")?;
     match command {
         Command::Install(args) => install(context, global, &args.place),
+        Command::Start(_) => Err(Failure::new(Exit::Internal, "a kernel is started on its own")),
         Command::List => Ok(list(context)),
         Command::Uninstall(place) => uninstall(context, &place),
+    }
+}
+
+/// Runs a kernel to its end. An interrupt from the keyboard stops the cell that runs, a termination ends the kernel.
+pub async fn start(context: &Context, args: Start) -> Result<Outcome, Failure> {
+    let connection = ConnectionInfo::read(&args.connection_file)
+        .map_err(|error| Failure::new(Exit::NotFound, format!("{}: {error}", args.connection_file.display())))?;
+    let database = context.database().await?;
+    let scope = context.scope(&database).await?;
+    let composition = Composition::new(args.model)?;
+    let session = compose::session(&database, scope, "kernel", &composition).await?;
+    let mut options = KernelOptions::new(args.language.into(), std::env::temp_dir());
+    options.username = context.profile.user.to_string();
+    options.parent = std::env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok());
+    let kernel = aikit_kernel::start(&connection, session, options)
+        .await
+        .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+    let remote = kernel.remote();
+    tokio::spawn(async move { signals(remote).await });
+    kernel.wait().await;
+    database.close().await;
+    Ok(Outcome::ok(""))
+}
+
+#[cfg(unix)]
+async fn signals(remote: Remote) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            Some(()) = interrupt.recv() => remote.interrupt(),
+            Some(()) = terminate.recv() => remote.stop(),
+            else => return,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn signals(remote: Remote) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        remote.interrupt();
     }
 }
 

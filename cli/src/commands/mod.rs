@@ -5,9 +5,11 @@ pub mod completions;
 pub mod doctor;
 pub mod explain;
 pub mod kernel;
+pub mod run;
 pub mod schema;
 pub mod spec;
 pub mod tenant;
+pub mod worker;
 
 use crate::exit::Exit;
 

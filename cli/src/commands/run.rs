@@ -1,12 +1,12 @@
 //! `aikit run`: an agent from the command line, its answer streaming to the terminal.
 
 use std::{
-    io::{IsTerminal, Read, Write},
-    path::Path,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use aikit_core::{ErrorKind, RunError};
+use aikit_core::{Diagnostic, LineIndex};
 use aikit_runtime::{
     cell::{CellEvent, Stream},
     engine::{Engine, RunOptions},
@@ -17,54 +17,47 @@ use aikit_spec::plan::Plan;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-/// What to run, on which inputs.
+use super::Outcome;
+use crate::{
+    argv::Format,
+    compose::{self, Composition},
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+    render,
+    source::{Report, Source},
+};
+
+/// Arguments of `aikit run`.
 #[derive(Debug, clap::Args)]
-pub struct RunArgs {
-    /// A stored agent (NAME or NAME@VERSION), or a file that holds its document.
+pub struct Args {
+    /// A stored agent (NAME or NAME@VERSION), or a file that holds its document
     pub agent: String,
-    /// Inputs: key=value; a value that reads as JSON is JSON, any other is text.
+    /// Inputs: key=value; a value that reads as JSON is JSON, any other is text
     #[arg(value_name = "KEY=VALUE")]
     pub inputs: Vec<String>,
-    /// Inputs as a JSON or YAML mapping: the text itself, @FILE, or - for standard input.
+    /// Inputs as a JSON or YAML mapping: the text itself, @FILE, or - for standard input
     #[arg(long, value_name = "TEXT|@FILE|-")]
     pub input: Option<String>,
-    /// Write the answer while it is being written.
+    /// Write the answer while it is being written
     #[arg(long)]
     pub stream: bool,
-    /// Write the run's card, with its graph and timeline, as an HTML page.
+    /// Write the run's card, with its graph and timeline, as an HTML page
     #[arg(long, value_name = "FILE")]
-    pub html: Option<std::path::PathBuf>,
+    pub html: Option<PathBuf>,
 }
 
-/// How a run from the command line went wrong before or while it ran.
-pub enum Failure {
-    /// The document was refused; the findings belong to this source.
-    Refused {
-        /// The file.
-        name: String,
-        /// Its text.
-        source: String,
-        /// What was found.
-        diagnostics: Vec<aikit_core::Diagnostic>,
-    },
-    /// The engine's error.
-    Run(RunError),
-}
-
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        Failure::Run(error)
-    }
-}
-
-fn usage(message: String) -> Failure {
-    Failure::Run(RunError::new(ErrorKind::ValidationInput, message))
-}
-
-/// Runs the agent and prints what came of it; `json` asks for the record instead of text.
-pub async fn run(engine: &Engine, args: &RunArgs, json: bool, cancel: CancellationToken) -> Result<(), Failure> {
-    let (plan, name) = load(engine, &args.agent).await?;
-    let inputs = inputs(args)?;
+/// Runs the agent and says what came of it. The answer goes to standard output, what scripts print to standard error.
+pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
+    context.without_reports("run")?;
+    let database = context.database().await?;
+    let scope = context.scope(&database).await?;
+    let engine = compose::engine(&database, scope, "cli", &Composition::new(compose::MODEL.to_owned())?).await?;
+    let (plan, name) = load(context, &engine, &args.agent).await?;
+    let inputs = inputs(context, &args)?;
+    let cancel = CancellationToken::new();
+    tokio::spawn(interrupts(cancel.clone()));
+    let json = context.format == Format::Json;
     let printer = Arc::new(Printer::new(args.stream && !json));
     let (observer, output) = (printer.clone(), printer.clone());
     let options = RunOptions {
@@ -75,71 +68,84 @@ pub async fn run(engine: &Engine, args: &RunArgs, json: bool, cancel: Cancellati
         source_name: name,
     };
     let report = engine.run(&plan, Value::Object(inputs), options, cancel).await?;
+    engine.ports().scripts.shutdown().await;
     printer.end();
     let view = RunView::new(report.record.clone(), &report.journal);
     if let Some(file) = &args.html {
-        let page = page(&view);
-        std::fs::write(file, page).map_err(|e| usage(format!("{} cannot be written: {e}", file.display())))?;
+        std::fs::write(file, page(&view))
+            .map_err(|error| Failure::new(Exit::Refused, format!("{} cannot be written: {error}", file.display())))?;
     }
-    let mut out = std::io::stdout().lock();
-    let written = if json {
-        let record = json!({ "run": report.record, "simulated": view.simulated });
-        serde_json::to_writer_pretty(&mut out, &record).map_err(std::io::Error::other).and_then(|()| writeln!(out))
-    } else if out.is_terminal() || args.stream {
-        writeln!(out, "{}", view::text(&view))
+    let result = report.result();
+    if json {
+        let text = render::pretty(&json!({ "run": report.record, "simulated": view.simulated }));
+        let exit = result.err().map_or(Exit::Ok, |error| Failure::from(error).exit);
+        return Ok(Outcome { text, exit });
+    }
+    let output = result?;
+    Ok(Outcome::ok(if io::stdout().is_terminal() || args.stream {
+        format!("{}\n", view::text(&view))
     } else {
-        match &report.record.output {
-            Some(Value::String(text)) => writeln!(out, "{text}"),
-            Some(value) => writeln!(out, "{value:#}"),
-            None => Ok(()),
+        match &output {
+            Value::String(text) => format!("{text}\n"),
+            value => format!("{value:#}\n"),
         }
-    };
-    // A reader that went away (`aikit run … | head`) is no failure of the run.
-    let _ = written;
-    report.result().map(drop).map_err(Failure::Run)
+    }))
+}
+
+/// The first interrupt ends the run in order, the second at once.
+async fn interrupts(cancel: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        cancel.cancel();
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(Exit::Interrupted.code().into());
+    }
 }
 
 /// The plan of a stored agent, or of a file where the argument names one.
-async fn load(engine: &Engine, agent: &str) -> Result<(Arc<Plan>, String), Failure> {
-    let path = Path::new(agent);
-    let is_file = agent.contains(['/', '.']) && !agent.contains('@') || path.is_file();
+async fn load(context: &Context, engine: &Engine, agent: &str) -> Result<(Arc<Plan>, String), Failure> {
+    let is_file = agent.contains(['/', '.']) && !agent.contains('@') || Path::new(agent).is_file();
     if !is_file {
         return Ok((engine.load(agent).await?, agent.to_owned()));
     }
-    let source = std::fs::read_to_string(path)
-        .map_err(|e| usage(format!("{agent} cannot be read: {e}")))?;
-    let checked = engine.check(&source).await;
+    let source = Source::read(agent);
+    if let Some(diagnostic) = source.unreadable.clone() {
+        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
+        return Err(refused(context, exit, source, vec![diagnostic]));
+    }
+    let checked = engine.check(&source.text).await;
     match checked.plan {
         Some(plan) => Ok((Arc::new(plan), agent.to_owned())),
-        None => Err(Failure::Refused { name: agent.to_owned(), source, diagnostics: checked.diagnostics }),
+        None => Err(refused(context, Exit::Refused, source, checked.diagnostics)),
     }
 }
 
-fn inputs(args: &RunArgs) -> Result<Map<String, Value>, Failure> {
+fn refused(context: &Context, exit: Exit, source: Source, diagnostics: Vec<Diagnostic>) -> Failure {
+    let report = Report { index: LineIndex::new(&source.text), source, diagnostics };
+    Failure::reported(exit, render::reports(&[report], context.format, context.color))
+}
+
+fn inputs(context: &Context, args: &Args) -> Result<Map<String, Value>, Failure> {
     let mut inputs = Map::new();
     if let Some(input) = &args.input {
-        let text = if input == "-" {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| usage(format!("standard input: {e}")))?;
-            text
-        } else if let Some(file) = input.strip_prefix('@') {
-            std::fs::read_to_string(file).map_err(|e| usage(format!("{file} cannot be read: {e}")))?
-        } else {
-            input.clone()
+        let source = match input.strip_prefix('@') {
+            Some(file) => Source::read(file),
+            None if input == "-" => Source::read("-"),
+            None => Source { name: "--input".into(), text: input.clone(), unreadable: None, missing: false },
         };
-        match aikit_spec::parse_value(&text) {
+        if let Some(diagnostic) = source.unreadable.clone() {
+            return Err(refused(context, Exit::Refused, source, vec![diagnostic]));
+        }
+        match aikit_spec::parse_value(&source.text) {
             Ok(Value::Object(map)) => inputs.extend(map),
             Ok(Value::Null) => {}
-            Ok(_) => return Err(usage("--input must be a mapping of names to values".into())),
-            Err(diagnostics) => {
-                return Err(Failure::Refused { name: "--input".into(), source: text, diagnostics });
-            }
+            Ok(_) => return Err(Failure::usage("--input must be a mapping of names to values")),
+            Err(diagnostics) => return Err(refused(context, Exit::Refused, source, diagnostics)),
         }
     }
     for pair in &args.inputs {
-        // The same grammar as `%run`, one pair at a time, so that quotes of the shell are enough.
         let (key, value) =
-            pair.split_once('=').ok_or_else(|| usage(format!("`{pair}` is not of the form key=value")))?;
+            pair.split_once('=').ok_or_else(|| Failure::usage(format!("`{pair}` is not of the form key=value")))?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         inputs.insert(key.to_owned(), value);
     }
@@ -163,7 +169,7 @@ impl Printer {
         }
         if let RunEvent::Token { address, text } = event {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut out = std::io::stdout().lock();
+            let mut out = io::stdout().lock();
             if state.as_ref().is_some_and(|current| current != address) {
                 let _ = writeln!(out);
             }
@@ -173,7 +179,7 @@ impl Printer {
     }
 
     fn output(&self, event: CellEvent) {
-        let mut err = std::io::stderr().lock();
+        let mut err = io::stderr().lock();
         let _ = match event {
             CellEvent::Stream { stream: Stream::Stdout | Stream::Stderr, text } => write!(err, "{text}"),
             CellEvent::Display { data, update: false, .. } => match data.get("text/plain") {
@@ -186,7 +192,7 @@ impl Printer {
 
     fn end(&self) {
         if self.stream && self.state.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            let _ = writeln!(std::io::stdout());
+            let _ = writeln!(io::stdout());
         }
     }
 }

@@ -14,7 +14,8 @@ use serde_json::json;
 use super::Outcome;
 use crate::{
     argv::Format,
-    context::{Context, surroundings},
+    compose::surroundings,
+    context::Context,
     exit::Exit,
     failure::Failure,
     render,

@@ -1,10 +1,18 @@
 //! The hidden subcommand behind every session: both interpreters in a process that can be killed.
 
+use std::process::ExitCode;
+
 use aikit_runtime::scripts::worker;
 
 use crate::compose::factories;
 
 /// Serves scripts over standard input and output until the host goes away.
-pub fn run() -> std::io::Result<()> {
-    worker::serve(factories(), std::io::stdin(), std::io::stdout())
+pub fn run() -> ExitCode {
+    match worker::serve(factories(), std::io::stdin(), std::io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the script worker cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
