@@ -27,7 +27,14 @@ pub struct Global {
     pub tenant: Option<String>,
     /// The user to act as; by default the operating system's
     // Not `--user`: that is where `kernel install` puts things, as everywhere in Jupyter.
-    #[arg(id = "acting_user", long = "as", global = true, value_name = "USER", env = "AIKIT_USER", hide_env_values = true)]
+    #[arg(
+        id = "acting_user",
+        long = "as",
+        global = true,
+        value_name = "USER",
+        env = "AIKIT_USER",
+        hide_env_values = true
+    )]
     pub user: Option<String>,
     /// The database; by default aikit.db in the user's data folder (or in AIKIT_HOME)
     #[arg(long, global = true, value_name = "FILE", env = "AIKIT_DB", hide_env_values = true)]

@@ -7,8 +7,8 @@ use aikit_lua_bridge::LuaFactory;
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     engine::{Engine, Ports},
-    ports::{Models, Scripts, Store, SystemClock, Tools},
-    scripts::{ProcessScripts, engine::EngineFactory},
+    ports::{Models, Scripts, Store, SystemClock, Tools, Vars},
+    scripts::{ProcessScripts, ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
 use aikit_spec::CheckContext;
@@ -30,6 +30,11 @@ pub const MODEL: &str = "scripted/auto";
 /// Both languages.
 pub fn factories() -> Vec<Arc<dyn EngineFactory>> {
     vec![Arc::new(LuaFactory)]
+}
+
+/// The languages' parsers, in this process: they run nothing.
+pub fn parsers() -> ThreadScripts {
+    ThreadScripts::new(factories(), Vars::default())
 }
 
 /// The interpreters of one session, in a process of their own that starts with the first script.

@@ -1,10 +1,12 @@
 //! `aikit check`.
 
 use aikit_core::LineIndex;
+use aikit_runtime::{engine, ports::Scripts};
 use aikit_spec::CheckContext;
 
 use super::Outcome;
 use crate::{
+    compose,
     context::Context,
     exit::Exit,
     failure::Failure,
@@ -26,7 +28,11 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
         return Err(Failure::usage("standard input can be read only once"));
     }
     let surroundings = context.check_context().await?;
-    let reports: Vec<Report> = args.files.iter().map(|file| report(Source::read(file), &surroundings)).collect();
+    let parsers = compose::parsers();
+    let mut reports = Vec::new();
+    for file in &args.files {
+        reports.push(report(Source::read(file), &surroundings, &parsers).await);
+    }
     let exit = if reports.iter().any(|report| report.source.missing) {
         Exit::NotFound
     } else if reports.iter().any(Report::has_errors) {
@@ -38,10 +44,10 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
 }
 
 /// What is to be said about one document.
-fn report(source: Source, surroundings: &CheckContext) -> Report {
+async fn report(source: Source, surroundings: &CheckContext, parsers: &dyn Scripts) -> Report {
     let diagnostics = match &source.unreadable {
         Some(diagnostic) => vec![diagnostic.clone()],
-        None => aikit_spec::check(&source.text, surroundings).diagnostics,
+        None => engine::check(&source.text, surroundings, parsers).await.diagnostics,
     };
     Report { index: LineIndex::new(&source.text), source, diagnostics }
 }

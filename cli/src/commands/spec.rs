@@ -5,7 +5,7 @@ use aikit_core::{
     record::{NewSpec, SpecRecord},
     render::table,
 };
-use aikit_runtime::journal::digest_text;
+use aikit_runtime::{engine, journal::digest_text};
 use aikit_spec::{CheckContext, roots::nearest};
 use aikit_storage::TenantStore;
 use semver::Version;
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Outcome;
 use crate::{
     argv::Format,
-    compose::surroundings,
+    compose::{self, surroundings},
     context::Context,
     exit::Exit,
     failure::Failure,
@@ -100,7 +100,7 @@ async fn put(context: &Context, file: &str, purpose: Purpose) -> Result<Outcome,
     let (plan, diagnostics) = match &source.unreadable {
         Some(diagnostic) => (None, vec![diagnostic.clone()]),
         None => {
-            let checked = aikit_spec::check(&source.text, &surroundings);
+            let checked = engine::check(&source.text, &surroundings, &compose::parsers()).await;
             (checked.plan, checked.diagnostics)
         }
     };

@@ -1,10 +1,10 @@
 //! Executes a plan. Everything here is a pure function of the plan, the inputs and what the gate returns.
 
+mod check;
 mod conversation;
 pub(crate) mod host;
 pub(crate) mod model;
 mod steps;
-mod syntax;
 pub(crate) mod tools;
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use semver::Version;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use self::syntax::script_syntax;
+pub use self::check::check;
 use crate::{
     cell::CellEvent,
     event::{Observer, RunEvent},
@@ -125,18 +125,9 @@ impl Engine {
         }
     }
 
-    /// Checks a document as every face does: the language's own checks, then the syntax of the Lua and JavaScript inside.
+    /// Checks a document against what surrounds the tenant's documents.
     pub async fn check(&self, source: &str) -> Checked {
-        let mut checked = aikit_spec::check(source, &self.check_context());
-        if let Some(plan) = &checked.plan {
-            let findings = script_syntax(plan, self.ports.scripts.as_ref()).await;
-            if !findings.is_empty() {
-                checked.diagnostics.extend(findings);
-                checked.diagnostics.sort_by_key(|d| d.range);
-                checked.plan = None;
-            }
-        }
-        checked
+        check(source, &self.check_context(), self.ports.scripts.as_ref()).await
     }
 
     /// The stored document that `NAME` or `NAME@VERSION` means.
