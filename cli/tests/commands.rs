@@ -1,0 +1,194 @@
+//! The command line, driven as a person or a script drives it: the real program, a folder of its own for each test.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const HELLO: &str = "identity: {agent_id: hello, name: Hello}
+interface:
+  inputs:
+    type: object
+    properties: {name: {type: string}, message: {type: string, default: Greet me}}
+    required: [name]
+intelligence:
+  prompts: {system: 'You greet {{ inputs.name }}.'}
+";
+
+const FLOW: &str = "identity: {agent_id: flow, name: Flow}
+interface:
+  inputs: {type: object, properties: {text: {type: string}}, required: [text]}
+behavior:
+  type: sequential
+  workflow:
+    steps:
+      - name: count
+        script:
+          lua: |
+            local n = 0
+            for _ in ctx.inputs.text:gmatch('%S+') do n = n + 1 end
+            print('counting')
+            return n
+      - name: finish
+        return: {words: '{{ steps.count.output }}'}
+";
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        home.write("hello.yaml", HELLO);
+        home.write("flow.yaml", FLOW);
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aikit"));
+        command.args(args).current_dir(self.path()).env_clear().env("AIKIT_HOME", self.path()).env("USER", "ada");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Exit code, standard output and standard error.
+    fn say(&self, args: &[&str]) -> (i32, String, String) {
+        let output = self.run(args);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let (code, out, err) = self.say(args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+        out
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.extend(["--format", "json"]);
+        serde_json::from_str(&self.ok(&all)).unwrap()
+    }
+}
+
+#[test]
+fn a_document_is_checked_stored_promoted_and_run() {
+    let home = Home::new();
+    assert!(home.ok(&["check", "hello.yaml", "flow.yaml"]).contains("checked 2 documents: no findings"));
+    home.ok(&["spec", "create", "hello.yaml"]);
+    assert!(home.ok(&["spec", "list"]).contains("hello"));
+    assert_eq!(home.ok(&["spec", "get", "hello"]), HELLO);
+    home.ok(&["spec", "promote", "hello@0.1.0"]);
+    assert!(home.ok(&["spec", "history", "hello"]).contains("promoted"));
+    let answer = home.ok(&["run", "hello", "name=Ada"]);
+    assert!(answer.starts_with("[simulated]"), "{answer}");
+    let record = home.json(&["run", "hello@0.1.0", "name=Ada"]);
+    assert_eq!((&record["run"]["status"], &record["simulated"]), (&"succeeded".into(), &true.into()));
+}
+
+#[test]
+fn a_file_runs_with_its_scripts_in_a_process_of_their_own() {
+    let home = Home::new();
+    let (code, out, err) = home.say(&["run", "flow.yaml", "text=a b c", "--html", "card.html"]);
+    assert_eq!((code, err.as_str()), (0, "counting\n"));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), serde_json::json!({ "words": 3 }));
+    assert!(std::fs::read_to_string(home.path().join("card.html")).unwrap().contains("<svg"));
+    let mut child = home
+        .command(&["run", "flow.yaml", "--input", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"text: one two").unwrap();
+    assert!(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap().contains("\"words\": 2"));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_a_code_and_an_exit_code() {
+    let home = Home::new();
+    home.write("typo.yaml", &HELLO.replace("prompts", "promts"));
+    home.write("lua.yaml", &FLOW.replace("return n", "return = n"));
+    home.write("fails.yaml", &FLOW.replace("return n", "error('no luck')"));
+    home.write("latin1.yaml", "");
+    std::fs::write(home.path().join("latin1.yaml"), b"name: caf\xe9").unwrap();
+    for (args, code, said) in [
+        (&["check", "typo.yaml"][..], 1, "did you mean `prompts`?"),
+        (&["check", "lua.yaml"], 1, "--> lua.yaml:14:13"),
+        (&["check", "missing.yaml"], 3, "there is no such file"),
+        (&["check", "latin1.yaml"], 1, "save the file as UTF-8"),
+        (&["run", "typo.yaml"], 1, "AK0101"),
+        (&["run", "hello.yaml"], 1, "\"name\" is a required property"),
+        (&["run", "hello.yaml", "name"], 2, "`name` is not of the form key=value"),
+        (&["run", "nobody"], 3, "there is no agent `nobody`"),
+        (&["run", "fails.yaml", "text=x"], 4, "no luck"),
+        (&["spec", "promote", "nobody@1.0.0"], 3, "nobody"),
+        (&["spec", "get", "nobody"], 3, "nobody"),
+        (&["--tenant", "acme", "spec", "list"], 3, "`aikit tenant create acme` makes it"),
+        (&["--tenant", "Not A Slug", "spec", "list"], 2, "for example `acme`"),
+        (&["kernel", "start", "-f", "nothing.json"], 3, "nothing.json"),
+        (&["--db", "hello.yaml", "spec", "list"], 5, "choose another file with --db"),
+        (&["explain", "AK9999"], 3, "AK9999"),
+        (&["frobnicate"], 2, "unrecognized subcommand"),
+    ] {
+        let (got, out, err) = home.say(args);
+        assert_eq!(got, code, "{args:?}: {out}{err}");
+        assert!(format!("{out}{err}").contains(said), "{args:?}: {out}{err}");
+    }
+    let (_, _, err) = home.say(&["run", "fails.yaml", "text=x"]);
+    assert!(err.contains("line 14"), "{err}");
+}
+
+#[test]
+fn tenants_do_not_see_each_other() {
+    let home = Home::new();
+    home.ok(&["tenant", "create", "acme"]);
+    home.ok(&["tenant", "create", "umbrella"]);
+    home.ok(&["--tenant", "acme", "spec", "create", "hello.yaml"]);
+    assert!(home.ok(&["--tenant", "acme", "spec", "list"]).contains("hello"));
+    let (code, _, err) = home.say(&["--tenant", "umbrella", "run", "hello", "name=x"]);
+    assert_eq!(code, 3, "{err}");
+    let (missing, _, same) = home.say(&["--tenant", "umbrella", "run", "never", "name=x"]);
+    assert_eq!((missing, same.replace("never", "hello")), (3, err));
+}
+
+#[test]
+fn kernels_are_installed_listed_and_taken_away() {
+    let home = Home::new();
+    let prefix = home.path().join("prefix");
+    let prefix = prefix.to_str().unwrap();
+    home.ok(&["kernel", "install", "--prefix", prefix]);
+    for (name, language) in [("aikit", "yaml"), ("aikit-lua", "lua"), ("aikit-js", "js")] {
+        let file = Path::new(prefix).join("share/jupyter/kernels").join(name).join("kernel.json");
+        let spec: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let argv: Vec<&str> = spec["argv"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(argv.ends_with(&["kernel", "start", "--language", language, "-f", "{connection_file}"]), "{argv:?}");
+    }
+    home.ok(&["kernel", "uninstall", "--prefix", prefix]);
+    assert_eq!(home.say(&["kernel", "uninstall", "--prefix", prefix]).0, 3);
+}
+
+#[test]
+fn every_code_is_explained_and_every_shell_is_served() {
+    let home = Home::new();
+    assert!(home.ok(&["explain"]).contains("AK0101"));
+    assert!(home.ok(&["explain", "AK0101"]).contains("AK0101"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(home.ok(&["completions", shell]).contains("aikit"));
+    }
+    let schema: Value = serde_json::from_str(&home.ok(&["schema"])).unwrap();
+    assert!(schema["$schema"].is_string());
+    assert!(home.ok(&["doctor"]).contains("store"));
+}
