@@ -12,12 +12,14 @@ use aikit_core::{
     record::{JournalRow, RunEnd, StoreError, Usage},
 };
 use aikit_spec::plan::RunLimits;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     event::{Observer, RunEvent},
     journal::{EffectKind, Journal, Record, SideEffect, digest},
+    past::{Drift, Entry, Mode, Past, Way},
     ports::{Clock, Store},
 };
 
@@ -41,7 +43,8 @@ pub struct Effect {
 
 /// The gate of one run.
 pub struct Gate {
-    store: Arc<dyn Store>,
+    /// Where rows become durable; a replay has nowhere.
+    store: Option<Arc<dyn Store>>,
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
     limits: RunLimits,
@@ -56,19 +59,36 @@ struct Inner {
     usage: Usage,
     effects: u64,
     steps: u32,
+    past: Option<Past>,
+}
+
+/// Whose gate it is, and what lies behind it.
+pub struct Passage {
+    /// The run.
+    pub run: RunId,
+    /// Its budgets.
+    pub limits: RunLimits,
+    /// Sees its events.
+    pub observer: Option<Observer>,
+    /// Ends it.
+    pub cancel: CancellationToken,
+    /// What happened before.
+    pub past: Option<Past>,
 }
 
 impl Gate {
-    /// The gate of a run that is about to begin.
-    pub fn new(
-        run: RunId,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        observer: Option<Observer>,
-        limits: RunLimits,
-        cancel: CancellationToken,
-    ) -> Self {
-        let inner = Inner { journal: Journal::new(run), usage: Usage::default(), effects: 0, steps: 0 };
+    /// The gate of a run that is about to begin or to go on.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, passage: Passage) -> Self {
+        let Passage { run, limits, observer, cancel, past } = passage;
+        let mode = past.as_ref().map(Past::mode);
+        let (journal, effects) = match &past {
+            Some(past) if matches!(mode, Some(Mode::Resume)) => {
+                (Journal::resume(run, past.rows().to_vec()), past.last_effect())
+            }
+            _ => (Journal::new(run), 0),
+        };
+        let inner = Inner { journal, usage: Usage::default(), effects, steps: 0, past };
+        let store = (mode != Some(Mode::Replay)).then_some(store);
         Self { store, clock, observer, limits, cancel, inner: Mutex::new(inner), flushing: tokio::sync::Mutex::new(()) }
     }
 
@@ -96,7 +116,36 @@ impl Gate {
     /// Appends a record that becomes durable with the next boundary.
     pub fn record(&self, record: &Record) {
         let at = self.clock.now();
-        self.lock().journal.append(record, at);
+        let mut inner = self.lock();
+        let entry = inner.past.as_mut().map_or(Entry::Append, |past| past.enter(&record.body()));
+        match entry {
+            Entry::Append => inner.journal.append(record, at),
+            Entry::Keep(row) => inner.journal.keep(*row),
+            Entry::Met => {}
+        }
+        if inner.past.as_ref().is_some_and(|past| past.drift().is_some()) {
+            // What would follow is another story.
+            self.cancel.cancel();
+        }
+    }
+
+    /// The first record. A replay takes the journal's: which document it ran is not what it compares.
+    pub fn begin(&self, record: &Record) {
+        let first = match &self.lock().past {
+            Some(past) if past.mode() == Mode::Replay => past.rows().first().and_then(Record::read),
+            _ => None,
+        };
+        self.record(first.as_ref().unwrap_or(record));
+    }
+
+    /// When the run began, by its journal: in a replay the same time again.
+    pub fn started_at(&self) -> DateTime<Utc> {
+        self.lock().journal.rows().first().map_or_else(|| self.clock.now(), |row| row.at)
+    }
+
+    /// Where a replay left its journal.
+    pub fn drift(&self) -> Option<Drift> {
+        self.lock().past.as_ref().and_then(|past| past.drift().cloned())
     }
 
     /// Counts a step against `max_steps`.
@@ -120,10 +169,10 @@ impl Gate {
             let mut inner = self.lock();
             (inner.journal.run(), inner.journal.take_pending())
         };
-        if rows.is_empty() {
-            return Ok(());
+        match &self.store {
+            Some(store) if !rows.is_empty() => store.append_journal(run, rows).await.map_err(store_error),
+            _ => Ok(()),
         }
-        self.store.append_journal(run, rows).await.map_err(store_error)
     }
 
     /// The rows recorded before the run exists in the store.
@@ -138,7 +187,10 @@ impl Gate {
             let mut inner = self.lock();
             (inner.journal.run(), inner.journal.take_pending())
         };
-        self.store.end_run(run, rows, end).await.map_err(store_error)
+        match &self.store {
+            Some(store) => store.end_run(run, rows, end).await.map_err(store_error),
+            None => Ok(()),
+        }
     }
 
     /// What the run has used so far.
@@ -200,15 +252,21 @@ impl Gate {
             return Err(RunError::cancelled());
         }
         self.reserve(effect.kind)?;
-        let number = {
+        let digest = digest(&effect.request);
+        let (number, way) = {
             let mut inner = self.lock();
-            inner.effects += 1;
+            let (known, way) = match inner.past.as_mut() {
+                Some(past) => past.decide(&effect, &digest)?,
+                None => (None, Way::Perform(None)),
+            };
+            let number = known.unwrap_or(inner.effects + 1);
+            inner.effects = inner.effects.max(number);
             match effect.kind {
                 EffectKind::Model => inner.usage.model_calls += 1,
                 EffectKind::Tool => inner.usage.tool_calls += 1,
                 _ => {}
             }
-            inner.effects
+            (number, way)
         };
         self.record(&Record::EffectStarted {
             effect: number,
@@ -216,7 +274,7 @@ impl Gate {
             kind: effect.kind,
             class: effect.class,
             label: effect.label.clone(),
-            digest: digest(&effect.request),
+            digest,
             request: effect.request,
         });
         // The clock and fresh ids touch nothing outside: their record may wait for the next boundary.
@@ -226,12 +284,29 @@ impl Gate {
         let (address, label) = (effect.address, effect.label);
         self.tell(RunEvent::EffectStarted { address: address.clone(), kind: effect.kind, label: label.clone() });
         let began = Instant::now();
-        let outcome = tokio::select! {
-            biased;
-            outcome = perform => outcome,
-            () = self.cancelled_for_long() => Err(RunError::cancelled()),
+        let live = async {
+            tokio::select! {
+                biased;
+                outcome = perform => outcome,
+                () = self.cancelled_for_long() => Err(RunError::cancelled()),
+            }
         };
-        let millis = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let (outcome, recorded) = match way {
+            Way::Perform(recorded) => (live.await, recorded),
+            Way::Known(known) => (known.result.clone().map(|value| (value, known.usage)), Some(known)),
+            Way::Never => {
+                self.cancel.cancelled().await;
+                return Err(RunError::cancelled());
+            }
+            Way::Stop => {
+                self.cancel.cancel();
+                return Err(RunError::cancelled());
+            }
+        };
+        let millis = match &recorded {
+            Some(known) if same(&known.result, &outcome) => known.millis,
+            _ => (began.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        };
         let (response, error, usage) = match &outcome {
             Ok((value, usage)) => (Some(value.clone()), None, *usage),
             Err(error) => (None, Some(error.clone()), Usage::default()),
@@ -250,6 +325,14 @@ impl Gate {
         self.record(&Record::EffectEnded { effect: number, response, error: error.clone(), usage, millis });
         self.tell(RunEvent::EffectEnded { address, kind: effect.kind, label, error });
         outcome.map(|(value, _)| value)
+    }
+}
+
+fn same(known: &Result<Value, RunError>, outcome: &Result<(Value, Usage), RunError>) -> bool {
+    match (known, outcome) {
+        (Ok(known), Ok((value, _))) => known == value,
+        (Err(known), Err(error)) => known == error,
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use aikit_core::{
     RunError, RunId,
     record::{JournalRow, RunStatus, Usage},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -200,6 +200,11 @@ impl Record {
         }
     }
 
+    /// The record as it is stored.
+    pub fn body(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|e| json!({ "record": "damaged", "why": e.to_string() }))
+    }
+
     /// Reads a stored row; a row of a newer or damaged journal gives `None`.
     pub fn read(row: &JournalRow) -> Option<Record> {
         serde_json::from_value(row.body.clone()).ok()
@@ -223,6 +228,16 @@ impl Journal {
         Self { run, next: 0, last_hash: seed, pending: Vec::new(), rows: Vec::new() }
     }
 
+    /// A journal that goes on behind rows that are durable already.
+    pub fn resume(run: RunId, rows: Vec<JournalRow>) -> Self {
+        let mut journal = Self::new(run);
+        if let Some(last) = rows.last() {
+            journal.next = last.seq + 1;
+            journal.last_hash = last.hash.clone();
+        }
+        Self { rows, ..journal }
+    }
+
     /// The run.
     pub fn run(&self) -> RunId {
         self.run
@@ -230,14 +245,21 @@ impl Journal {
 
     /// Appends a record; it becomes durable with the next flush.
     pub fn append(&mut self, record: &Record, at: DateTime<Utc>) {
-        let kind = record.kind();
-        let body =
-            serde_json::to_value(record).unwrap_or_else(|e| json!({ "record": "damaged", "why": e.to_string() }));
+        let (kind, body) = (record.kind(), record.body());
+        // Stores keep microseconds; what is read back has to be what was written.
+        let at = at.trunc_subsecs(6);
         let hash = chain(&self.last_hash, self.next, &kind, at, &body);
         let row = JournalRow { seq: self.next, kind, at, body, hash: hash.clone() };
         self.next += 1;
         self.last_hash = hash;
         self.pending.push(row.clone());
+        self.rows.push(row);
+    }
+
+    /// Appends a row of another copy of this journal as it is.
+    pub fn keep(&mut self, row: JournalRow) {
+        self.next = row.seq + 1;
+        self.last_hash.clone_from(&row.hash);
         self.rows.push(row);
     }
 

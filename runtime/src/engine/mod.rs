@@ -4,6 +4,7 @@ mod check;
 mod conversation;
 pub(crate) mod host;
 pub(crate) mod model;
+mod replay;
 mod steps;
 pub(crate) mod tools;
 
@@ -22,12 +23,16 @@ use semver::Version;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-pub use self::check::check;
+pub use self::{
+    check::check,
+    replay::{Fork, Replay},
+};
 use crate::{
     cell::CellEvent,
     event::{Observer, RunEvent},
-    gate::{Gate, store_error},
+    gate::{Gate, Passage, store_error},
     journal::{OutlineBranch, OutlineStep, Record},
+    past::{Drift, Mode, Past},
     ports::{Clock, Models, Scripts, Secrets, Store, Tools},
     validate,
 };
@@ -201,40 +206,46 @@ impl Engine {
         }
         let inputs = validate::with_defaults(&plan.inputs, inputs);
         validate::check(&plan.inputs, &inputs, ErrorKind::ValidationInput, "the inputs")?;
-        let id = RunId::from_uuid(self.ports.clock.uuid());
+        let run = RunId::from_uuid(self.ports.clock.uuid());
+        let begin = Begin { plan: plan.clone(), inputs, run, past: None, options, cancel };
+        self.execute(begin).await.map(|(report, _)| report)
+    }
+
+    /// Executes a run from its first step to its end, whatever its past.
+    async fn execute(&self, begin: Begin) -> Result<(RunReport, Option<Drift>), RunError> {
+        let Begin { plan, inputs, run, past, options, cancel } = begin;
         // A child token: a run that reaches its wall time cancels itself and nothing else.
         let cancel = cancel.child_token();
-        let gate = Gate::new(
-            id,
-            self.ports.store.clone(),
-            self.ports.clock.clone(),
-            options.observer.clone(),
-            plan.limits.clone(),
-            cancel.clone(),
-        );
-        let started_at = self.ports.clock.now();
-        gate.record(&Record::RunStarted {
+        let mode = past.as_ref().map(Past::mode);
+        let passage = Passage {
+            run,
+            limits: plan.limits.clone(),
+            observer: options.observer.clone(),
+            cancel: cancel.clone(),
+            past,
+        };
+        let gate = Gate::new(self.ports.store.clone(), self.ports.clock.clone(), passage);
+        gate.begin(&Record::RunStarted {
             agent: plan.agent.id.to_string(),
             name: plan.agent.name.clone(),
             version: plan.agent.version.to_string(),
             spec_digest: plan.digest.clone(),
             inputs: inputs.clone(),
-            outline: outline(plan),
+            outline: outline(&plan),
         });
-        let new = NewRun {
-            id,
-            agent: plan.agent.id.clone(),
-            version: plan.agent.version.clone(),
-            spec_digest: plan.digest.clone(),
-            inputs: inputs.clone(),
-            parent: options.parent,
-        };
-        self.ports.store.begin_run(new, gate.take_first_rows()).await.map_err(store_error)?;
-        gate.tell(RunEvent::Started {
-            run: id,
-            agent: plan.agent.id.to_string(),
-            version: plan.agent.version.to_string(),
-        });
+        let started_at = gate.started_at();
+        if !matches!(mode, Some(Mode::Replay | Mode::Resume)) {
+            let new = NewRun {
+                id: run,
+                agent: plan.agent.id.clone(),
+                version: plan.agent.version.clone(),
+                spec_digest: plan.digest.clone(),
+                inputs: inputs.clone(),
+                parent: options.parent,
+            };
+            self.ports.store.begin_run(new, gate.take_first_rows()).await.map_err(store_error)?;
+        }
+        gate.tell(RunEvent::Started { run, agent: plan.agent.id.to_string(), version: plan.agent.version.to_string() });
 
         let mut execution = Execution {
             engine: self.clone(),
@@ -263,8 +274,20 @@ impl Engine {
                 }
             }
         };
-        execution.finish(result).await
+        let gate = execution.gate.clone();
+        let report = execution.finish(result).await?;
+        Ok((report, gate.drift()))
     }
+}
+
+/// What a run begins with.
+struct Begin {
+    plan: Arc<Plan>,
+    inputs: Value,
+    run: RunId,
+    past: Option<Past>,
+    options: RunOptions,
+    cancel: CancellationToken,
 }
 
 /// A run in progress.

@@ -1,4 +1,5 @@
 //! The engine against an outside that the tests control: models that follow a list, a store that can be full.
 
+mod past;
 mod runs;
 mod support;
