@@ -80,6 +80,15 @@ pub enum Command {
     Check(commands::check::Args),
     /// Run an agent, stored or from a file
     Run(commands::run::Args),
+    /// List and show runs
+    #[command(subcommand)]
+    Runs(commands::runs::Command),
+    /// Run a recorded run again without asking anybody, and say where it drifts
+    Replay(commands::runs::Replay),
+    /// Go on with a run whose process died
+    Resume(commands::runs::Resume),
+    /// Run a recorded run again with something changed, keeping what is the same
+    Fork(commands::runs::Fork),
     /// Print the JSON Schema of a document kind
     Schema(commands::schema::Args),
     /// Store, list and promote the tenant's agents

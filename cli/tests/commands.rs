@@ -192,3 +192,24 @@ fn every_code_is_explained_and_every_shell_is_served() {
     assert!(schema["$schema"].is_string());
     assert!(home.ok(&["doctor"]).contains("store"));
 }
+
+#[test]
+fn a_run_is_listed_shown_replayed_and_forked() {
+    let home = Home::new();
+    home.ok(&["spec", "create", "flow.yaml"]);
+    home.ok(&["run", "flow", "text=a b"]);
+    assert!(home.ok(&["runs", "list", "flow"]).contains("succeeded"));
+    assert!(home.ok(&["runs", "show", "last"]).contains("count (script)"));
+    let journal = home.ok(&["runs", "export", "last"]);
+    assert!(journal.lines().count() > 4 && journal.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(home.ok(&["replay", "last"]).contains("all the same"));
+    home.write("changed.yaml", &FLOW.replace("n + 1", "n + 2"));
+    let (code, out, _) = home.say(&["replay", "last", "--spec", "changed.yaml"]);
+    assert_eq!(code, 4);
+    assert!(out.starts_with("drift at record 2, step `count`"), "{out}");
+    assert!(home.ok(&["fork", "last", "text=a b c"]).contains("\"words\": 3"));
+    let (code, _, err) = home.say(&["resume", "last"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("has ended"), "{err}");
+    assert_eq!(home.say(&["runs", "show", "nothing"]).0, 3);
+}

@@ -1,6 +1,6 @@
 //! How a run that has a past treats it: replays it, goes on behind it, or forks from it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use aikit_core::{ErrorKind, RunError, record::JournalRow};
 use serde::Serialize;
@@ -37,6 +37,58 @@ pub struct Drift {
     pub expected: Option<Value>,
     /// What the run did instead.
     pub found: Value,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "drift at record {}", self.seq)?;
+        if let Some(address) = &self.address {
+            write!(f, ", step `{address}`")?;
+        }
+        let Some(expected) = &self.expected else {
+            return write!(f, ": the journal ends here, the run goes on with {}", in_short(&self.found));
+        };
+        let mut differences = Vec::new();
+        compare(expected, &self.found, "", &mut differences);
+        differences.truncate(SHOWN);
+        differences.iter().try_for_each(|(path, expected, found)| {
+            write!(f, "\n  {path}: recorded {}, now {}", in_short(expected), in_short(found))
+        })
+    }
+}
+
+/// How many differences are shown.
+const SHOWN: usize = 5;
+
+/// Where two values differ: the path, and both sides.
+fn compare(expected: &Value, found: &Value, path: &str, out: &mut Vec<(String, Value, Value)>) {
+    match (expected, found) {
+        (a, b) if a == b => {}
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                // A digest differs because something else does.
+                if key != "digest" {
+                    compare(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), &path, out);
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(a, b, &format!("{path}[{i}]"), out);
+            }
+        }
+        (a, b) => out.push((path.to_owned(), a.clone(), b.clone())),
+    }
+}
+
+/// A value in one line of bounded length.
+fn in_short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// A journal that lies behind a run.

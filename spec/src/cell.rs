@@ -85,6 +85,16 @@ pub const MAGICS: &[MagicInfo] = &[
     MagicInfo { name: "%agents", usage: "%agents", doc: "Lists the tenant's agents." },
     MagicInfo { name: "%runs", usage: "%runs [AGENT]", doc: "Lists the newest runs." },
     MagicInfo { name: "%show", usage: "%show RUN", doc: "Shows the card of a run again: answer, graph, timeline." },
+    MagicInfo {
+        name: "%replay",
+        usage: "%replay RUN",
+        doc: "Runs a recorded run again without asking anybody, and says where it drifts. `last` is the newest run.",
+    },
+    MagicInfo {
+        name: "%fork",
+        usage: "%fork RUN [key=value …] [-> VAR]",
+        doc: "Runs a recorded run again with other inputs or the agent's newest draft, keeping the outcomes that are the same.",
+    },
     MagicInfo { name: "%promote", usage: "%promote NAME@VERSION", doc: "Makes a version the active one." },
     MagicInfo { name: "%history", usage: "%history NAME", doc: "Shows what happened to an agent's versions." },
     MagicInfo { name: "%save", usage: "%save NAME[@VERSION] FILE", doc: "Writes an agent's document to a new file." },

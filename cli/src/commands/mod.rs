@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod explain;
 pub mod kernel;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod spec;
 pub mod tenant;

@@ -9,7 +9,7 @@ use std::{
 use aikit_core::{Diagnostic, LineIndex};
 use aikit_runtime::{
     cell::{CellEvent, Stream},
-    engine::{Engine, RunOptions},
+    engine::{Engine, RunOptions, RunReport},
     event::RunEvent,
     view::{self, RunView},
 };
@@ -54,35 +54,31 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let scope = context.scope(&database).await?;
     let engine = compose::engine(&database, scope, "cli", &Composition::new(compose::MODEL.to_owned())?).await?;
     let (plan, name) = load(context, &engine, &args.agent).await?;
-    let inputs = inputs(context, &args)?;
-    let cancel = CancellationToken::new();
-    tokio::spawn(interrupts(cancel.clone()));
-    let json = context.format == Format::Json;
-    let printer = Arc::new(Printer::new(args.stream && !json));
-    let (observer, output) = (printer.clone(), printer.clone());
-    let options = RunOptions {
-        observer: Some(Arc::new(move |event| observer.see(event))),
-        output: Some(Arc::new(move |event| output.output(event))),
-        parent: None,
-        depth: 0,
-        source_name: name,
-    };
-    let report = engine.run(&plan, Value::Object(inputs), options, cancel).await?;
+    let mut inputs = input(context, args.input.as_deref())?;
+    inputs.extend(pairs(&args.inputs)?);
+    let printer = Arc::new(Printer::new(args.stream && context.format != Format::Json));
+    let options = printer.options(name);
+    let report = engine.run(&plan, Value::Object(inputs), options, interrupts()).await?;
     engine.ports().scripts.shutdown().await;
     printer.end();
+    outcome(context, &report, args.stream, args.html.as_deref())
+}
+
+/// What came of a run, for a person or a program.
+pub fn outcome(context: &Context, report: &RunReport, stream: bool, html: Option<&Path>) -> Result<Outcome, Failure> {
     let view = RunView::new(report.record.clone(), &report.journal);
-    if let Some(file) = &args.html {
+    if let Some(file) = html {
         std::fs::write(file, page(&view))
             .map_err(|error| Failure::new(Exit::Refused, format!("{} cannot be written: {error}", file.display())))?;
     }
     let result = report.result();
-    if json {
+    if context.format == Format::Json {
         let text = render::pretty(&json!({ "run": report.record, "simulated": view.simulated }));
         let exit = result.err().map_or(Exit::Ok, |error| Failure::from(error).exit);
         return Ok(Outcome { text, exit });
     }
     let output = result?;
-    Ok(Outcome::ok(if io::stdout().is_terminal() || args.stream {
+    Ok(Outcome::ok(if io::stdout().is_terminal() || stream {
         format!("{}\n", view::text(&view))
     } else {
         match &output {
@@ -92,14 +88,19 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     }))
 }
 
-/// The first interrupt ends the run in order, the second at once.
-async fn interrupts(cancel: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        cancel.cancel();
-    }
-    if tokio::signal::ctrl_c().await.is_ok() {
-        std::process::exit(Exit::Interrupted.code().into());
-    }
+/// A token for a run: the first interrupt ends it in order, the second at once.
+pub fn interrupts() -> CancellationToken {
+    let cancel = CancellationToken::new();
+    let token = cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            token.cancel();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(Exit::Interrupted.code().into());
+        }
+    });
+    cancel
 }
 
 /// The plan of a stored agent, or of a file where the argument names one.
@@ -108,14 +109,19 @@ async fn load(context: &Context, engine: &Engine, agent: &str) -> Result<(Arc<Pl
     if !is_file {
         return Ok((engine.load(agent).await?, agent.to_owned()));
     }
-    let source = Source::read(agent);
+    Ok((file_plan(context, engine, agent).await?, agent.to_owned()))
+}
+
+/// The plan of the document in a file.
+pub async fn file_plan(context: &Context, engine: &Engine, file: &str) -> Result<Arc<Plan>, Failure> {
+    let source = Source::read(file);
     if let Some(diagnostic) = source.unreadable.clone() {
         let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
         return Err(refused(context, exit, source, vec![diagnostic]));
     }
     let checked = engine.check(&source.text).await;
     match checked.plan {
-        Some(plan) => Ok((Arc::new(plan), agent.to_owned())),
+        Some(plan) => Ok(Arc::new(plan)),
         None => Err(refused(context, Exit::Refused, source, checked.diagnostics)),
     }
 }
@@ -125,42 +131,58 @@ fn refused(context: &Context, exit: Exit, source: Source, diagnostics: Vec<Diagn
     Failure::reported(exit, render::reports(&[report], context.format, context.color))
 }
 
-fn inputs(context: &Context, args: &Args) -> Result<Map<String, Value>, Failure> {
-    let mut inputs = Map::new();
-    if let Some(input) = &args.input {
-        let source = match input.strip_prefix('@') {
-            Some(file) => Source::read(file),
-            None if input == "-" => Source::read("-"),
-            None => Source { name: "--input".into(), text: input.clone(), unreadable: None, missing: false },
-        };
-        if let Some(diagnostic) = source.unreadable.clone() {
-            return Err(refused(context, Exit::Refused, source, vec![diagnostic]));
-        }
-        match aikit_spec::parse_value(&source.text) {
-            Ok(Value::Object(map)) => inputs.extend(map),
-            Ok(Value::Null) => {}
-            Ok(_) => return Err(Failure::usage("--input must be a mapping of names to values")),
-            Err(diagnostics) => return Err(refused(context, Exit::Refused, source, diagnostics)),
-        }
+/// The inputs of `--input`.
+fn input(context: &Context, input: Option<&str>) -> Result<Map<String, Value>, Failure> {
+    let Some(input) = input else { return Ok(Map::new()) };
+    let source = match input.strip_prefix('@') {
+        Some(file) => Source::read(file),
+        None if input == "-" => Source::read("-"),
+        None => Source { name: "--input".into(), text: input.to_owned(), unreadable: None, missing: false },
+    };
+    if let Some(diagnostic) = source.unreadable.clone() {
+        return Err(refused(context, Exit::Refused, source, vec![diagnostic]));
     }
-    for pair in &args.inputs {
+    match aikit_spec::parse_value(&source.text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(_) => Err(Failure::usage("--input must be a mapping of names to values")),
+        Err(diagnostics) => Err(refused(context, Exit::Refused, source, diagnostics)),
+    }
+}
+
+/// Inputs as `key=value`.
+pub fn pairs(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
+    let pair = |pair: &String| {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| Failure::usage(format!("`{pair}` is not of the form key=value")))?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-        inputs.insert(key.to_owned(), value);
-    }
-    Ok(inputs)
+        Ok((key.to_owned(), value))
+    };
+    pairs.iter().map(pair).collect()
 }
 
 /// Writes tokens to standard output and what scripts print to standard error.
-struct Printer {
+pub struct Printer {
     stream: bool,
     state: Mutex<Option<String>>,
 }
 
 impl Printer {
-    fn new(stream: bool) -> Self {
+    /// Prints what a run says while it works; tokens only with `stream`.
+    pub fn new(stream: bool) -> Self {
         Self { stream, state: Mutex::new(None) }
+    }
+
+    /// Options of a run that this prints.
+    pub fn options(self: &Arc<Self>, source_name: String) -> RunOptions {
+        let (observer, output) = (self.clone(), self.clone());
+        RunOptions {
+            observer: Some(Arc::new(move |event| observer.see(event))),
+            output: Some(Arc::new(move |event| output.output(event))),
+            parent: None,
+            depth: 0,
+            source_name,
+        }
     }
 
     fn see(&self, event: &RunEvent) {
@@ -190,7 +212,8 @@ impl Printer {
         };
     }
 
-    fn end(&self) {
+    /// Ends the line of tokens.
+    pub fn end(&self) {
         if self.stream && self.state.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             let _ = writeln!(io::stdout());
         }

@@ -11,7 +11,7 @@ pub fn run() -> ExitCode {
     match worker::serve(factories(), std::io::stdin(), std::io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the script worker cannot start: {error}");
+            tracing::error!(%error, "the script worker cannot start");
             ExitCode::FAILURE
         }
     }

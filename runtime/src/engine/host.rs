@@ -252,7 +252,7 @@ impl RunHost {
         let services = Services {
             engine: execution.engine.clone(),
             // The lowering guarantees the default model; the scripted one stands in for a plan built by hand.
-            model: model.unwrap_or_else(|| model::scripted()),
+            model: model.unwrap_or_else(model::scripted),
             plan: Some(plan),
             parent: Some(execution.gate.run()),
             depth: execution.options.depth,

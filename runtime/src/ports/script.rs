@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cell::CellEvent;
 
 /// In which world a script runs.
+#[expect(clippy::large_enum_variant, reason = "there is one for each script that runs, and it is moved, not stored")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "lowercase")]
 pub enum ScriptMode {

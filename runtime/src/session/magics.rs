@@ -37,6 +37,8 @@ impl CellRun<'_> {
             "agents" => self.agents().await?,
             "runs" => self.runs(argument).await?,
             "show" => self.show_run(argument).await?,
+            "replay" => self.replay(argument).await?,
+            "fork" => self.fork(argument).await?,
             "promote" => self.promote(argument).await?,
             "history" => self.spec_history(argument).await?,
             "save" => self.save(argument).await?,

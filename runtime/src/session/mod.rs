@@ -3,6 +3,7 @@
 mod document;
 mod errors;
 mod magics;
+mod past;
 mod run;
 mod script;
 mod table;

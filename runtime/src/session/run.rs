@@ -60,24 +60,24 @@ impl CellRun<'_> {
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;
         live.finish();
-        self.show(&report);
-        let output = report.result().map_err(errors::run)?;
-        let vars = engine.ports().scripts.vars();
-        vars.set("last", output.clone());
-        if let Some(target) = argument.target {
-            vars.set(target, output);
-        }
-        Ok(())
+        self.finished(&report, argument.target)
     }
 
-    fn show(&self, report: &RunReport) {
-        let view = RunView::new(report.record.clone(), &report.journal);
+    /// Shows the card of a run and shares its output.
+    pub(super) fn finished(&self, report: &RunReport, target: Option<String>) -> Result<(), Box<CellError>> {
         self.io.emit(CellEvent::Display {
-            data: view::bundle(&view),
+            data: view::bundle(&RunView::new(report.record.clone(), &report.journal)),
             metadata: Map::new(),
             id: Some(format!("run-{}", report.record.id)),
             update: false,
         });
+        let output = report.result().map_err(errors::run)?;
+        let vars = self.session.engine.ports().scripts.vars();
+        vars.set("last", output.clone());
+        if let Some(target) = target {
+            vars.set(target, output);
+        }
+        Ok(())
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) const USAGE: &str = "%run NAME[@VERSION] [key=value …] [-> VAR], or
 
 /// What a run shows while it works: its steps on a line of progress, its tokens as they come. All of it makes way for the
 /// card, unless a script of the run printed or displayed something, which stays.
-struct Live {
+pub(super) struct Live {
     io: Arc<dyn CellIo>,
     title: String,
     keep: AtomicBool,
@@ -101,17 +101,17 @@ struct LiveState {
 }
 
 impl Live {
-    fn new(io: Arc<dyn CellIo>, title: &str) -> Self {
+    pub(super) fn new(io: Arc<dyn CellIo>, title: &str) -> Self {
         let state =
             LiveState { steps: 0, current: String::new(), shown: false, drawn: Instant::now(), streaming: None };
         Self { io, title: title.to_owned(), keep: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    fn observer(self: Arc<Self>) -> Observer {
+    pub(super) fn observer(self: Arc<Self>) -> Observer {
         Arc::new(move |event| self.see(event))
     }
 
-    fn output(&self, event: CellEvent) {
+    pub(super) fn output(&self, event: CellEvent) {
         self.keep.store(true, Ordering::Relaxed);
         self.io.emit(event);
     }
@@ -163,7 +163,7 @@ impl Live {
         });
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         if self.keep.load(Ordering::Relaxed) {
             if self.state.lock().unwrap_or_else(PoisonError::into_inner).streaming.is_some() {
                 self.print("\n");

@@ -113,12 +113,12 @@ impl Walker<'_> {
         if let Some(scalar) = node.scalar() {
             let plain = scalar.style == ScalarStyle::Plain;
             let quoted = matches!(scalar.style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
-            let as_number = || scalar.text.parse::<f64>().is_ok_and(f64::is_finite);
+            let number = types.iter().any(|ty| matches!(*ty, "number" | "integer"))
+                && scalar.text.parse::<f64>().is_ok_and(f64::is_finite);
+            let truth = types.contains(&"boolean") && matches!(scalar.text.as_str(), "true" | "false");
             if types.contains(&"string") && plain && !scalar.value.is_null() {
                 diagnostic = diagnostic.with_fix("Quote the value", node.range, format!("\"{written}\""));
-            } else if types.iter().any(|ty| matches!(*ty, "number" | "integer")) && quoted && as_number() {
-                diagnostic = diagnostic.with_fix("Remove the quotes", node.range, scalar.text.as_str());
-            } else if types.contains(&"boolean") && matches!(scalar.text.as_str(), "true" | "false") && quoted {
+            } else if quoted && (number || truth) {
                 diagnostic = diagnostic.with_fix("Remove the quotes", node.range, scalar.text.as_str());
             } else if types == ["array"] && plain && !scalar.value.is_null() && !written.contains([',', ']']) {
                 diagnostic = diagnostic.with_fix("Make it a list", node.range, format!("[{written}]"));
