@@ -72,6 +72,8 @@ error_kinds! {
     ScriptError = "script.error", false;
     /// A script went over its budget of instructions, memory or time.
     ScriptLimit = "script.limit", false;
+    /// An `assert` does not hold.
+    AssertionFailed = "assertion.failed", false;
     /// A template or an expression could not be evaluated.
     ExpressionFailed = "expression.failed", false;
     /// A budget of the run is spent.

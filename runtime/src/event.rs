@@ -1,6 +1,6 @@
 //! What an observer sees of a run while it happens. The journal is the truth; this is for eyes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aikit_core::{RunError, RunId, record::RunStatus};
 
@@ -51,6 +51,15 @@ pub enum RunEvent {
         label: String,
         /// Why it failed, if it did.
         error: Option<RunError>,
+    },
+    /// A step failed and is tried again.
+    StepRetried {
+        /// Its address.
+        address: String,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// How long it waits before the next.
+        pause: Duration,
     },
     /// A step ended.
     StepEnded {

@@ -82,7 +82,7 @@ impl Gate {
         let Passage { run, limits, observer, cancel, past } = passage;
         let mode = past.as_ref().map(Past::mode);
         let (journal, effects) = match &past {
-            Some(past) if matches!(mode, Some(Mode::Resume)) => {
+            Some(past) if matches!(mode, Some(Mode::Replay | Mode::Resume)) => {
                 (Journal::resume(run, past.rows().to_vec()), past.last_effect())
             }
             _ => (Journal::new(run), 0),
@@ -120,7 +120,6 @@ impl Gate {
         let entry = inner.past.as_mut().map_or(Entry::Append, |past| past.enter(&record.body()));
         match entry {
             Entry::Append => inner.journal.append(record, at),
-            Entry::Keep(row) => inner.journal.keep(*row),
             Entry::Met => {}
         }
         if inner.past.as_ref().is_some_and(|past| past.drift().is_some()) {
@@ -136,6 +135,11 @@ impl Gate {
             _ => None,
         };
         self.record(first.as_ref().unwrap_or(record));
+    }
+
+    /// Whether nothing of this run leaves the process.
+    pub fn is_replay(&self) -> bool {
+        self.store.is_none()
     }
 
     /// When the run began, by its journal: in a replay the same time again.

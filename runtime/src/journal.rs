@@ -154,6 +154,16 @@ pub enum Record {
         /// How long it took, in milliseconds.
         millis: f64,
     },
+    /// A step failed and is tried again.
+    #[serde(rename = "step.retried")]
+    StepRetried {
+        /// Its address.
+        address: String,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// Why.
+        error: RunError,
+    },
     /// A step ended.
     #[serde(rename = "step.ended")]
     StepEnded {
@@ -164,7 +174,7 @@ pub enum Record {
         /// Its output.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<Value>,
-        /// Its error.
+        /// Its error; beside an output one that `on_error` handled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<RunError>,
         /// The state afterwards, where the step changed it.
@@ -195,6 +205,7 @@ impl Record {
             Record::StepStarted { .. } => "step.started".into(),
             Record::EffectStarted { kind, .. } => format!("effect.started.{}", kind.as_str()),
             Record::EffectEnded { .. } => "effect.ended".into(),
+            Record::StepRetried { .. } => "step.retried".into(),
             Record::StepEnded { .. } => "step.ended".into(),
             Record::RunEnded { .. } => "run.ended".into(),
         }
@@ -253,13 +264,6 @@ impl Journal {
         self.next += 1;
         self.last_hash = hash;
         self.pending.push(row.clone());
-        self.rows.push(row);
-    }
-
-    /// Appends a row of another copy of this journal as it is.
-    pub fn keep(&mut self, row: JournalRow) {
-        self.next = row.seq + 1;
-        self.last_hash.clone_from(&row.hash);
         self.rows.push(row);
     }
 

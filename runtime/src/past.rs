@@ -99,10 +99,10 @@ pub struct Past {
     /// The digests of all effects that changed something.
     writes: HashSet<String>,
     rows: Vec<JournalRow>,
-    /// In a resumed run: which rows were met again.
+    /// Which rows were met again.
     met: Vec<bool>,
-    /// The number of rows of a replay so far.
-    at: usize,
+    /// The first that was not.
+    first: usize,
     /// Whether the journal has an end.
     complete: bool,
     drift: Option<Drift>,
@@ -122,14 +122,12 @@ pub enum Way {
 }
 
 /// What becomes of a record.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// It is new.
     Append,
     /// It stands in the journal already.
     Met,
-    /// It is the journal's next row.
-    Keep(Box<JournalRow>),
 }
 
 impl Past {
@@ -138,7 +136,7 @@ impl Past {
         let recorded = Recorded::read(&rows, before);
         let complete = rows.last().is_some_and(|row| row.kind == "run.ended");
         let writes = rows.iter().filter_map(Record::read).filter_map(write).collect();
-        Self { mode, recorded, writes, met: vec![false; rows.len()], rows, at: 0, complete, drift: None }
+        Self { mode, recorded, writes, met: vec![false; rows.len()], rows, first: 0, complete, drift: None }
     }
 
     /// The journal.
@@ -166,37 +164,48 @@ impl Past {
         self.drift.as_ref()
     }
 
-    /// Decides on a record.
+    /// Decides on a record. Branches may be ahead of each other in another way than they were recorded; what counts is
+    /// that every record is there.
     pub fn enter(&mut self, body: &Value) -> Entry {
-        match self.mode {
-            Mode::Fork { .. } => Entry::Append,
-            Mode::Resume => {
-                let found = (0..self.rows.len()).find(|&i| !self.met[i] && self.rows[i].body == *body);
-                match found {
-                    Some(i) => {
-                        self.met[i] = true;
-                        Entry::Met
-                    }
-                    None => Entry::Append,
-                }
-            }
-            Mode::Replay => {
-                let expected = self.rows.get(self.at);
-                let seq = self.at as u64;
-                self.at += 1;
-                match expected {
-                    Some(row) if row.body == *body => Entry::Keep(Box::new(row.clone())),
-                    // A journal that was cut off has no opinion on what follows.
-                    None if !self.complete => Entry::Append,
-                    expected => {
-                        let address = body.get("address").and_then(Value::as_str).map(str::to_owned);
-                        let expected = expected.map(|row| row.body.clone());
-                        self.drift.get_or_insert(Drift { seq, address, expected, found: body.clone() });
-                        Entry::Append
-                    }
-                }
-            }
+        if matches!(self.mode, Mode::Fork { .. }) {
+            return Entry::Append;
         }
+        let open = |row: &JournalRow, met: bool| !met && row.body == *body;
+        if let Some(i) = (self.first..self.rows.len()).find(|&i| open(&self.rows[i], self.met[i])) {
+            self.met[i] = true;
+            while self.met.get(self.first) == Some(&true) {
+                self.first += 1;
+            }
+            let ended = self.rows[i].kind == "run.ended";
+            if self.mode == Mode::Replay && ended && self.first < self.rows.len() {
+                self.drifts(body);
+            }
+            return Entry::Met;
+        }
+        // A journal that was cut off has no opinion on what follows.
+        if self.mode == Mode::Replay && (self.complete || self.first < self.rows.len()) {
+            self.drifts(body);
+        }
+        Entry::Append
+    }
+
+    /// Remembers the first record that is not the journal's: what the journal has at that step, or next.
+    fn drifts(&mut self, body: &Value) {
+        if self.drift.is_some() {
+            return;
+        }
+        let address = body.get("address").and_then(Value::as_str);
+        let mut open = (self.first..self.rows.len()).filter(|&i| !self.met[i]);
+        let expected = match address {
+            Some(address) => {
+                open.clone().find(|&i| self.rows[i].body.get("address").and_then(Value::as_str) == Some(address))
+            }
+            None => None,
+        };
+        let expected = expected.or_else(|| open.next()).map(|i| &self.rows[i]);
+        let seq = expected.map_or(self.rows.len() as u64, |row| row.seq);
+        let expected = expected.map(|row| row.body.clone());
+        self.drift = Some(Drift { seq, address: address.map(str::to_owned), expected, found: body.clone() });
     }
 
     /// Decides on an effect: its number, where the journal gave it one, and what becomes of it.

@@ -126,10 +126,8 @@ fn step_outline(steps: &[Node]) -> Vec<OutlineItem> {
     let step = |step: &Node| {
         let kind = crate::agent::STEP_KINDS.iter().copied().find(|kind| step.get(kind).is_some()).unwrap_or("step");
         let mut outlined = item(kind, step, step.get("name")?)?;
-        for case in step.get("switch").map(Node::items).unwrap_or_default() {
-            for key in ["do", "default"] {
-                outlined.children.extend(step_outline(case.get(key).map(Node::items).unwrap_or_default()));
-            }
+        for body in crate::checks::bodies(step) {
+            outlined.children.extend(step_outline(body.steps.items()));
         }
         Some(outlined)
     };

@@ -58,7 +58,7 @@ pub struct Checked {
 /// A part of a document with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutlineItem {
-    /// `block`, `model`, `tool`, or the kind key of a step: `llm`, `tool`, `script`, `set`, `switch`, `return`.
+    /// `block`, `model`, `tool`, or the kind key of a step: `llm`, `tool`, `switch`, ….
     pub kind: &'static str,
     /// Its name.
     pub name: String,

@@ -7,7 +7,12 @@ use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-use crate::{expr::Expr, template::Template};
+use crate::{
+    agent::{Jitter, Join},
+    expr::Expr,
+    template::Template,
+    words::ErrorGlob,
+};
 
 /// An executable agent.
 #[derive(Debug, Clone)]
@@ -207,8 +212,47 @@ pub struct StepPlan {
     pub output: Option<Value>,
     /// `state.key` ← expression over the scope, `output` being the step's own.
     pub save: Vec<(String, Expr)>,
-    /// How long it may take.
+    /// How long an attempt may take.
     pub timeout: Option<Duration>,
+    /// How it is tried again.
+    pub retry: Option<RetryPlan>,
+    /// What is done instead when it has failed, in order.
+    pub on_error: Vec<ErrorPlan>,
+}
+
+/// How a step is tried again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPlan {
+    /// Attempts in all.
+    pub max_attempts: u32,
+    /// Codes of errors that are worth another attempt; empty means those that may pass.
+    pub on: Vec<ErrorGlob>,
+    /// The first pause.
+    pub initial_delay: Duration,
+    /// The longest pause.
+    pub max_delay: Duration,
+    /// By what each pause is longer than the one before.
+    pub backoff: f64,
+    /// How pauses are spread.
+    pub jitter: Jitter,
+}
+
+/// What is done instead of a step that has failed.
+#[derive(Debug, Clone)]
+pub struct ErrorPlan {
+    /// The code of the error.
+    pub matches: ErrorGlob,
+    /// What is done.
+    pub then: ErrorAction,
+}
+
+/// What is done with an error.
+#[derive(Debug, Clone)]
+pub enum ErrorAction {
+    /// These steps run; their last output is the step's.
+    Do(Vec<StepPlan>),
+    /// The step's output is this.
+    Use(Dynamic),
 }
 
 /// What a step does.
@@ -245,12 +289,124 @@ pub enum StepKind {
         /// Steps when none holds.
         default: Vec<StepPlan>,
     },
+    /// Runs another agent of the tenant.
+    Agent {
+        /// `name`, or `name@version`.
+        agent: String,
+        /// Its inputs.
+        input: Dynamic,
+    },
+    /// Fails unless a condition holds.
+    Assert {
+        /// The condition.
+        that: Expr,
+        /// What is said when it does not hold.
+        message: Option<Template>,
+    },
+    /// Runs branches side by side.
+    Parallel {
+        /// Name and steps of each.
+        branches: Vec<(String, Vec<StepPlan>)>,
+        /// How many have to succeed.
+        join: Join,
+    },
+    /// Runs steps for each item of a list.
+    Map {
+        /// Gives the list.
+        over: Expr,
+        /// The name of the item.
+        item: String,
+        /// How many items at the same time.
+        concurrency: u32,
+        /// The steps.
+        steps: Vec<StepPlan>,
+        /// What is kept of each item.
+        collect: Option<Expr>,
+    },
+    /// Runs steps again and again.
+    Loop {
+        /// Asked before each round, which runs if it holds.
+        before: Option<Expr>,
+        /// Asked behind each round; the loop ends when it holds.
+        until: Option<Expr>,
+        /// Rounds at most.
+        max: u32,
+        /// The steps.
+        steps: Vec<StepPlan>,
+    },
     /// Ends the run with a result.
     Return(Dynamic),
 }
 
+/// Steps inside a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'p> {
+    /// When they run, for people: a guard, a branch's name, `each item`.
+    pub label: &'p str,
+    /// What their addresses have between the step's address and their names, `/` included. Rounds of a loop and items of a
+    /// map put their number in brackets before it.
+    pub segment: BodySegment<'p>,
+    /// The steps.
+    pub steps: &'p [StepPlan],
+}
+
+/// The part of an address that tells the bodies of one step apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodySegment<'p> {
+    /// The only body.
+    Only,
+    /// A case of a switch.
+    Case(usize),
+    /// What has a name: a branch, `default`, `error`.
+    Named(&'p str),
+}
+
+impl BodySegment<'_> {
+    /// The address prefix of the steps in the body of the step at `address`.
+    pub fn prefix(self, address: &str) -> String {
+        match self {
+            BodySegment::Only => format!("{address}/"),
+            BodySegment::Case(case) => format!("{address}/{case}/"),
+            BodySegment::Named(name) => format!("{address}/{name}/"),
+        }
+    }
+}
+
+impl StepPlan {
+    /// The steps inside this one, in the order of the document.
+    pub fn bodies(&self) -> Vec<Body<'_>> {
+        let mut bodies = Vec::new();
+        let mut add = |label, segment, steps| bodies.push(Body { label, segment, steps });
+        match &self.kind {
+            StepKind::Switch { cases, default } => {
+                for (i, (guard, steps)) in cases.iter().enumerate() {
+                    add(guard.source.as_str(), BodySegment::Case(i), steps.as_slice());
+                }
+                if !default.is_empty() {
+                    add("otherwise", BodySegment::Named("default"), default);
+                }
+            }
+            StepKind::Parallel { branches, .. } => {
+                branches.iter().for_each(|(name, steps)| add(name, BodySegment::Named(name), steps));
+            }
+            StepKind::Map { over, steps, .. } => add(over.source.as_str(), BodySegment::Only, steps),
+            StepKind::Loop { before, until, steps, .. } => {
+                let label = before.as_ref().or(until.as_ref()).map_or("", |condition| condition.source.as_str());
+                add(label, BodySegment::Only, steps);
+            }
+            _ => {}
+        }
+        for case in &self.on_error {
+            if let ErrorAction::Do(steps) = &case.then {
+                add(case.matches.0.as_str(), BodySegment::Named("error"), steps);
+            }
+        }
+        bodies
+    }
+}
+
 impl StepKind {
-    /// The kind key of the language: `llm`, `tool`, `script`, `set`, `switch`, `return`.
+    /// The kind key of the language: `llm`, `tool`, `switch`, …
     pub fn keyword(&self) -> &'static str {
         match self {
             StepKind::Llm { .. } => "llm",
@@ -258,6 +414,11 @@ impl StepKind {
             StepKind::Script(_) => "script",
             StepKind::Set(_) => "set",
             StepKind::Switch { .. } => "switch",
+            StepKind::Agent { .. } => "agent",
+            StepKind::Assert { .. } => "assert",
+            StepKind::Parallel { .. } => "parallel",
+            StepKind::Map { .. } => "map",
+            StepKind::Loop { .. } => "loop",
             StepKind::Return(_) => "return",
         }
     }

@@ -157,6 +157,7 @@ impl Roots {
             ("output", output.map_or(Shape::Any, Shape::from_schema)),
             ("status", Shape::Scalar("a text")),
             ("error", Shape::Any),
+            ("attempts", Shape::Scalar("a number")),
         ]);
         let steps = self.members.entry("steps".to_owned()).or_default();
         match steps {
@@ -370,7 +371,7 @@ mod tests {
             `steps.clasify` is not defined; `steps` has: classify, my-step -> Some("classify") at "clasify"
             `steps.classify.output.kindd` is not defined; `steps.classify.output` has: kind -> Some("kind") at "kindd"
             `steps.my-stp` is not defined; `steps` has: classify, my-step -> Some("my-step") at "my-stp"
-            `steps.my-step.outptu` is not defined; `steps.my-step` has: error, output, status -> Some("output") at "outptu"
+            `steps.my-step.outptu` is not defined; `steps.my-step` has: attempts, error, output, status -> Some("output") at "outptu"
         "#]].assert_eq(&undefined(&roots, "{{ steps.clasify.output }} {{ steps.classify.output.kindd }} {{ steps.my-step.output.x }} {{ steps.my-stp.output }} {{ steps.my-step.outptu }}"));
         expect![[r#"
             `input` is not defined; there is: agent, agent_id, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> Some("inputs") at "input"

@@ -71,6 +71,12 @@ formats! {
         "a place in the state such as `state.topic`";
     /// A tool name in which `*` stands for anything.
     ToolGlob = "tool-glob", "^[a-z*][a-z0-9_*-]{0,62}$", is_tool_glob, "a tool name, in which `*` stands for anything";
+    /// The code of an error, in which `*` stands for anything.
+    ErrorGlob = "error-glob", "^[a-z_*]+([.][a-z_*]+)?$", is_error_glob,
+        "the code of an error such as `provider.timeout` or `provider.*`";
+    /// An agent of the tenant: `name`, or `name@version`.
+    AgentRef = "agent-ref", "^[a-z0-9][a-z0-9-]{0,62}(@[0-9A-Za-z.+-]{1,64})?$", is_agent_ref,
+        "the name of an agent such as `support`, or `support@1.2.0`";
     /// An address of an HTTP endpoint.
     HttpUrl = "http-url", "^https?://[!-~]+$", is_http_url, "an address that begins with `http://` or `https://`";
 }
@@ -133,6 +139,23 @@ fn is_tool_glob(text: &str) -> bool {
     )
 }
 
+fn is_error_glob(text: &str) -> bool {
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'*'));
+    text.split('.').count() <= 2 && text.split('.').all(part)
+}
+
+fn is_agent_ref(text: &str) -> bool {
+    let version = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-'))
+    };
+    match text.split_once('@') {
+        None => is_slug(text),
+        Some((name, rest)) => is_slug(name) && version(rest),
+    }
+}
+
 fn is_http_url(text: &str) -> bool {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()))
@@ -164,17 +187,29 @@ impl DurationText {
 impl ToolGlob {
     /// Whether a tool's name fits.
     pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or("")) else { return false };
-        let mut last = None;
-        for part in parts {
-            if let Some(part) = last.replace(part) {
-                let Some(at) = rest.find(part) else { return false };
-                rest = &rest[at + part.len()..];
-            }
-        }
-        last.map_or(rest.is_empty(), |part| rest.ends_with(part))
+        fits(&self.0, name)
     }
+}
+
+impl ErrorGlob {
+    /// Whether an error's code fits.
+    pub fn matches(&self, code: &str) -> bool {
+        fits(&self.0, code)
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for anything.
+fn fits(glob: &str, name: &str) -> bool {
+    let mut parts = glob.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or("")) else { return false };
+    let mut last = None;
+    for part in parts {
+        if let Some(part) = last.replace(part) {
+            let Some(at) = rest.find(part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+    }
+    last.map_or(rest.is_empty(), |part| rest.ends_with(part))
 }
 
 macro_rules! texts {

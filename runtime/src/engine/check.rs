@@ -63,13 +63,9 @@ fn place(source: &str, script: &ScriptPlan, line: u32) -> Option<TextRange> {
 
 fn collect<'p>(steps: &'p [StepPlan], all: &mut Vec<(&'p ScriptPlan, String)>) {
     for step in steps {
-        match &step.kind {
-            StepKind::Script(script) => all.push((script, format!("step `{}`", step.name))),
-            StepKind::Switch { cases, default } => {
-                cases.iter().for_each(|(_, body)| collect(body, all));
-                collect(default, all);
-            }
-            _ => {}
+        if let StepKind::Script(script) = &step.kind {
+            all.push((script, format!("step `{}`", step.name)));
         }
+        step.bodies().iter().for_each(|body| collect(body.steps, all));
     }
 }

@@ -1,10 +1,12 @@
 //! Executes a plan. Everything here is a pure function of the plan, the inputs and what the gate returns.
 
+mod bodies;
 mod check;
 mod conversation;
 pub(crate) mod host;
 pub(crate) mod model;
 mod replay;
+mod retry;
 mod steps;
 pub(crate) mod tools;
 
@@ -16,7 +18,7 @@ use aikit_core::{
 };
 use aikit_spec::{
     CheckContext, Checked,
-    plan::{BehaviorPlan, Plan, StepKind, StepPlan},
+    plan::{BehaviorPlan, Body, Plan, StepPlan},
 };
 use chrono::{DateTime, Utc};
 use semver::Version;
@@ -256,6 +258,7 @@ impl Engine {
             inputs,
             state: plan.state.clone(),
             steps: Map::new(),
+            locals: Map::new(),
         };
         let result = {
             let body = execution.body();
@@ -290,7 +293,8 @@ struct Begin {
     cancel: CancellationToken,
 }
 
-/// A run in progress.
+/// A run in progress, or one of its branches.
+#[derive(Clone)]
 struct Execution {
     engine: Engine,
     plan: Arc<Plan>,
@@ -300,6 +304,8 @@ struct Execution {
     inputs: Value,
     state: Value,
     steps: Map<String, Value>,
+    /// Names that exist in a part of the steps only: the item of a map, the number of a round, an error.
+    locals: Map<String, Value>,
 }
 
 impl Execution {
@@ -355,7 +361,7 @@ impl Execution {
     /// The roots that templates and expressions see.
     fn scope(&self) -> Value {
         let engine = &self.engine;
-        json!({
+        let mut scope = json!({
             "inputs": validate::with_nulls(&self.plan.inputs, self.inputs.clone()),
             "state": self.state,
             "steps": self.steps,
@@ -369,7 +375,11 @@ impl Execution {
             "now": self.started_at.to_rfc3339(),
             "tenant_id": engine.tenant.id,
             "agent_id": self.plan.agent.id,
-        })
+        });
+        if let Value::Object(roots) = &mut scope {
+            roots.extend(self.locals.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        scope
     }
 }
 
@@ -379,26 +389,11 @@ fn outline(plan: &Plan) -> Vec<OutlineStep> {
         list.iter()
             .map(|step| {
                 let address = format!("{prefix}{}", step.name);
-                let branches = match &step.kind {
-                    StepKind::Switch { cases, default } => {
-                        let mut branches: Vec<OutlineBranch> = cases
-                            .iter()
-                            .enumerate()
-                            .map(|(i, (guard, body))| OutlineBranch {
-                                label: guard.source.clone(),
-                                steps: steps(body, &format!("{address}/{i}/")),
-                            })
-                            .collect();
-                        if !default.is_empty() {
-                            branches.push(OutlineBranch {
-                                label: "otherwise".into(),
-                                steps: steps(default, &format!("{address}/default/")),
-                            });
-                        }
-                        branches
-                    }
-                    _ => Vec::new(),
+                let branch = |body: Body<'_>| OutlineBranch {
+                    label: body.label.to_owned(),
+                    steps: steps(body.steps, &body.segment.prefix(&address)),
                 };
+                let branches = step.bodies().into_iter().map(branch).collect();
                 OutlineStep {
                     address,
                     name: step.name.clone(),

@@ -5,21 +5,33 @@ use std::{future::Future, pin::Pin};
 use aikit_core::{ErrorKind, Place, RunError};
 use aikit_spec::{
     EvalError,
-    plan::{Dynamic, StepKind, StepPlan, ToolPlan},
+    plan::{BodySegment, Dynamic, ErrorAction, StepKind, StepPlan, ToolPlan},
 };
 use serde_json::{Map, Value, json};
 
-use super::{Execution, conversation::Conversation};
+use super::{
+    Execution,
+    bodies::{Items, Rounds},
+    conversation::Conversation,
+    host::RunHost,
+    retry,
+};
 use crate::{
     event::RunEvent,
     gate::Effect,
     journal::{EffectKind, Record, SideEffect, StepStatus},
-    ports::Role,
+    ports::{HostCalls, Role},
     validate,
 };
 
+/// What steps read of an error.
+fn error_value(error: &RunError) -> Value {
+    json!({ "code": error.kind.code(), "message": error.message })
+}
+
 /// What a list of steps came to.
-enum Flow {
+#[derive(Debug, Clone)]
+pub(super) enum Flow {
     /// It ran to its end; the last output.
     Next(Value),
     /// A `return` ended the run.
@@ -36,7 +48,7 @@ impl Execution {
         })
     }
 
-    fn sequence<'a>(
+    pub(super) fn sequence<'a>(
         &'a mut self,
         steps: &'a [StepPlan],
         prefix: &'a str,
@@ -72,24 +84,85 @@ impl Execution {
                     state: None,
                 });
                 self.gate.tell(RunEvent::StepEnded { address: address.into(), status: StepStatus::Skipped });
-                self.steps.insert(step.name.clone(), json!({ "output": null, "status": "skipped", "error": null }));
+                self.steps.insert(step.name.clone(), json!({ "output": null, "status": "skipped", "error": null, "attempts": 0 }));
                 return Ok(None);
             }
         }
         self.step_started(address, step.kind.keyword());
         let before = self.state.clone();
-        let result = self.bounded(step, address).await.map_err(|e| self.locate(step, e));
-        let value = result.as_ref().map(|flow| match flow {
-            Flow::Next(value) | Flow::Return(value) => value.clone(),
-        });
+        let (result, attempts) = self.attempts(step, address).await;
+        let result = result.map_err(|e| self.locate(step, e));
+        let (result, error) = match result {
+            Err(error) => match self.handle(step, address, &error).await {
+                None => (Err(error), None),
+                Some(handled) => (handled.map_err(|e| self.locate(step, e)), Some(error)),
+            },
+            done => (done, None),
+        };
         let state = (self.state != before).then(|| self.state.clone());
-        self.step_ended(address, &value.map_err(Clone::clone), state);
-        let flow = result?;
+        let flow = match result {
+            Ok(flow) => flow,
+            Err(error) => {
+                self.step_ended(address, &Err(error.clone()), state);
+                return Err(error);
+            }
+        };
+        let (Flow::Next(value) | Flow::Return(value)) = &flow;
+        self.record_end(address, StepStatus::Done, Some(value.clone()), error.clone(), state);
         if let Flow::Next(value) = &flow {
-            self.steps
-                .insert(step.name.clone(), json!({ "output": value, "status": "done", "error": null, "attempts": 1 }));
+            let error = error.as_ref().map(error_value);
+            self.steps.insert(
+                step.name.clone(),
+                json!({ "output": value, "status": "done", "error": error, "attempts": attempts }),
+            );
         }
         Ok(Some(flow))
+    }
+
+    /// Works on a step until it succeeds or no attempt is left; gives the number of attempts as well.
+    async fn attempts(&mut self, step: &StepPlan, address: &str) -> (Result<Flow, RunError>, u32) {
+        let mut attempt = 1;
+        loop {
+            let before = self.state.clone();
+            let error = match self.bounded(step, address).await {
+                Ok(flow) => return (Ok(flow), attempt),
+                Err(error) => error,
+            };
+            let Some(retry) = step.retry.as_ref().filter(|retry| {
+                attempt < retry.max_attempts && retry::worth_it(retry, &error) && !self.gate.cancel().is_cancelled()
+            }) else {
+                return (Err(error), attempt);
+            };
+            self.state = before;
+            let pause = retry::pause(retry, self.gate.run(), address, attempt);
+            self.gate.record(&Record::StepRetried { address: address.into(), attempt, error });
+            self.gate.tell(RunEvent::StepRetried { address: address.into(), attempt, pause });
+            if !self.gate.is_replay() {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = self.gate.cancel().cancelled() => return (Err(RunError::cancelled()), attempt),
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    /// What the document says is to be done with an error; `None` when nothing fits.
+    async fn handle(&mut self, step: &StepPlan, address: &str, error: &RunError) -> Option<Result<Flow, RunError>> {
+        if error.kind == ErrorKind::Cancelled {
+            return None;
+        }
+        let case = step.on_error.iter().find(|case| case.matches.matches(error.kind.code()))?;
+        let outer = self.locals.insert("error".into(), error_value(error));
+        let handled = match &case.then {
+            ErrorAction::Use(value) => self.resolve(value, &self.scope()).map(Flow::Next),
+            ErrorAction::Do(steps) => self.sequence(steps, &BodySegment::Named("error").prefix(address)).await,
+        };
+        match outer {
+            Some(outer) => self.locals.insert("error".into(), outer),
+            None => self.locals.remove("error"),
+        };
+        Some(handled)
     }
 
     /// The step's work within its timeout, its output checked, its `save` applied.
@@ -192,10 +265,34 @@ impl Execution {
             StepKind::Switch { cases, default } => {
                 for (i, (guard, body)) in cases.iter().enumerate() {
                     if guard.holds(&scope).map_err(|e| self.expression_error(e))? {
-                        return self.sequence(body, &format!("{address}/{i}/")).await;
+                        return self.sequence(body, &BodySegment::Case(i).prefix(address)).await;
                     }
                 }
-                self.sequence(default, &format!("{address}/default/")).await
+                self.sequence(default, &BodySegment::Named("default").prefix(address)).await
+            }
+            StepKind::Agent { agent, input } => {
+                let input = self.resolve(input, &scope)?;
+                let host = RunHost::new(self, address);
+                host.call("agents.run", vec![Value::String(agent.clone()), input]).await.map(Flow::Next)
+            }
+            StepKind::Assert { that, message } => {
+                if that.holds(&scope).map_err(|e| self.expression_error(e))? {
+                    return Ok(Flow::Next(Value::Bool(true)));
+                }
+                let message = match message {
+                    Some(message) => message.render_text(&scope).map_err(|e| self.expression_error(e))?,
+                    None => format!("`{}` does not hold", that.source),
+                };
+                Err(RunError::new(ErrorKind::AssertionFailed, message))
+            }
+            StepKind::Parallel { branches, join } => self.parallel(address, branches, *join).await,
+            StepKind::Map { over, item, concurrency, steps, collect } => {
+                let (concurrency, collect) = (*concurrency, collect.as_ref());
+                self.map_items(address, Items { over, name: item, concurrency, steps, collect }).await
+            }
+            StepKind::Loop { before, until, max, steps } => {
+                let rounds = Rounds { before: before.as_ref(), until: until.as_ref(), max: *max, steps };
+                self.rounds(address, rounds).await
             }
             StepKind::Return(value) => self.resolve(value, &scope).map(Flow::Return),
         }
@@ -253,13 +350,18 @@ impl Execution {
 
     pub(super) fn step_ended(&self, address: &str, result: &Result<Value, RunError>, state: Option<Value>) {
         let status = if result.is_ok() { StepStatus::Done } else { StepStatus::Failed };
-        self.gate.record(&Record::StepEnded {
-            address: address.into(),
-            status,
-            output: result.as_ref().ok().cloned(),
-            error: result.as_ref().err().cloned(),
-            state,
-        });
+        self.record_end(address, status, result.as_ref().ok().cloned(), result.as_ref().err().cloned(), state);
+    }
+
+    fn record_end(
+        &self,
+        address: &str,
+        status: StepStatus,
+        output: Option<Value>,
+        error: Option<RunError>,
+        state: Option<Value>,
+    ) {
+        self.gate.record(&Record::StepEnded { address: address.into(), status, output, error, state });
         self.gate.tell(RunEvent::StepEnded { address: address.into(), status });
     }
 

@@ -66,6 +66,17 @@ pub struct EffectView {
     pub failed: bool,
 }
 
+/// An address as the outline has it: `each[3]/mail` is a round of `each/mail`.
+fn without_rounds(address: &str) -> String {
+    let mut out = String::with_capacity(address.len());
+    let mut rest = address;
+    while let Some((before, bracket)) = rest.split_once('[') {
+        out.push_str(before);
+        rest = bracket.split_once(']').map_or("", |(_, behind)| behind);
+    }
+    out + rest
+}
+
 impl RunView {
     /// Reads a journal. Rows that cannot be read are left out.
     pub fn new(record: RunRecord, rows: &[JournalRow]) -> Self {
@@ -85,13 +96,17 @@ impl RunView {
                     view.outline = outline;
                 }
                 Some(Record::StepStarted { address }) => {
-                    view.steps.entry(address).or_default().started = Some(row.at);
+                    view.steps.entry(without_rounds(&address)).or_default().started.get_or_insert(row.at);
                 }
+                Some(Record::StepRetried { .. }) => {}
                 Some(Record::StepEnded { address, status, error, .. }) => {
-                    let step = view.steps.entry(address).or_default();
+                    let step = view.steps.entry(without_rounds(&address)).or_default();
                     step.ended = Some(row.at);
-                    step.status = Some(status);
-                    step.error = error;
+                    // Of many rounds, one that failed is what a person looks for.
+                    if step.status != Some(StepStatus::Failed) {
+                        step.status = Some(status);
+                        step.error = error;
+                    }
                 }
                 Some(Record::EffectStarted { effect, address, kind, label, .. }) => {
                     numbers.insert(effect, view.effects.len());

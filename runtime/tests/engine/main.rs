@@ -1,5 +1,6 @@
 //! The engine against an outside that the tests control: models that follow a list, a store that can be full.
 
+mod bodies;
 mod past;
 mod runs;
 mod support;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     agent::{Output, PromptUse},
     words::{
-        DurationText, DynamicObject, DynamicValue, ExprText, JsCode, JsonSchemaObject, LuaCode, ModelRef, Name,
-        StatePath, StepRef, TemplateText, ToolRef, by_json_type,
+        AgentRef, DurationText, DynamicObject, DynamicValue, ErrorGlob, ExprText, JsCode, JsonSchemaObject, LuaCode,
+        ModelRef, Name, StatePath, StepRef, TemplateText, ToolRef, by_json_type,
     },
 };
 
@@ -63,17 +63,19 @@ pub struct State {
 }
 
 /// The kind keys of a step.
-pub const STEP_KINDS: &[&str] = &["llm", "tool", "script", "set", "switch", "return"];
+pub const STEP_KINDS: &[&str] =
+    &["llm", "agent", "tool", "script", "set", "assert", "switch", "parallel", "map", "loop", "return"];
 
-/// One step. Exactly one of `llm`, `tool`, `script`, `set`, `switch` and `return` says what it does.
+/// One step. Exactly one of `llm`, `agent`, `tool`, `script`, `set`, `assert`, `switch`, `parallel`, `map`, `loop` and
+/// `return` says what it does.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
     "oneOf" = STEP_KINDS.iter().map(|kind| json!({"required": [kind]})).collect::<Vec<_>>(),
-    "dependentRequired" = {"args": ["tool"]},
+    "dependentRequired" = {"args": ["tool"], "input": ["agent"]},
     "x-aikit-planned" = [
-        "a2a", "agent", "assert", "breakpoint", "cache", "collect", "compensate", "emit", "http", "human", "input", "loop",
-        "map", "mcp", "model", "on_error", "parallel", "raise", "recall", "remember", "retrieve", "retry", "subflow", "wait",
+        "a2a", "breakpoint", "cache", "collect", "compensate", "emit", "http", "human", "mcp", "model", "raise", "recall",
+        "remember", "retrieve", "subflow", "wait",
     ],
 ))]
 pub struct Step {
@@ -91,10 +93,19 @@ pub struct Step {
     /// What of the result goes into the state: place in the state to CEL expression, in which `output` is the step's output.
     #[serde(default)]
     pub save: BTreeMap<StatePath, ExprText>,
-    /// How long the step may take.
+    /// How long the step may take, each attempt by itself.
     pub timeout: Option<DurationText>,
+    /// Tries again when the step fails in a way that may pass.
+    pub retry: Option<Retry>,
+    /// What is done instead when the step has failed; the first case that fits counts.
+    #[schemars(length(min = 1))]
+    pub on_error: Option<Vec<ErrorCase>>,
     /// Asks a model. A plain text is the prompt.
     pub llm: Option<LlmStep>,
+    /// Runs another agent of the tenant; its result is the output.
+    pub agent: Option<AgentRef>,
+    /// The inputs of the agent; texts may be templates.
+    pub input: Option<DynamicObject>,
     /// Calls a declared tool.
     pub tool: Option<ToolRef>,
     /// The arguments of the tool; texts may be templates.
@@ -103,6 +114,15 @@ pub struct Step {
     pub script: Option<ScriptStep>,
     /// Writes the state: place in the state to value; texts may be templates.
     pub set: Option<BTreeMap<StatePath, DynamicValue>>,
+    /// Fails the run unless the condition holds. A plain text is the condition.
+    pub assert: Option<AssertStep>,
+    /// Runs branches side by side; the output holds that of each branch by name.
+    pub parallel: Option<ParallelStep>,
+    /// Runs steps for each item of a list; the output is the list of their outputs.
+    pub map: Option<MapStep>,
+    /// Runs steps again and again; the output is that of the last round.
+    #[serde(rename = "loop")]
+    pub repeat: Option<LoopStep>,
     /// Runs the steps of the first case whose condition holds, or those of `default`.
     #[schemars(length(min = 1))]
     pub switch: Option<Vec<SwitchCase>>,
@@ -179,4 +199,175 @@ pub struct SwitchCase {
     pub steps: Option<Vec<Step>>,
     /// The steps that run if no condition holds.
     pub default: Option<Vec<Step>>,
+}
+
+by_json_type! {
+    /// What must hold: a CEL condition, or a condition with the sentence that is said when it does not.
+    pub enum AssertStep {
+        /// Just the condition.
+        is_string => Text(ExprText),
+        /// With a message.
+        is_object => Full(AssertBody),
+    }
+}
+
+/// What must hold, and what is said when it does not.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AssertBody {
+    /// A CEL condition.
+    pub that: ExprText,
+    /// What is said when it does not hold.
+    pub message: Option<TemplateText>,
+}
+
+/// Branches that run side by side. What one branch writes, another does not see; two branches that write the same key of
+/// the state differently fail the step.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-planned" = ["on_fail"]))]
+pub struct ParallelStep {
+    /// The steps of each branch, by the branch's name.
+    #[schemars(length(min = 1))]
+    pub branches: BTreeMap<Name, Vec<Step>>,
+    /// Whether all branches have to succeed or the first that does is enough.
+    #[serde(default)]
+    pub join: Join,
+}
+
+/// How many branches have to succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Join {
+    /// All of them; the first failure ends the others.
+    #[default]
+    All,
+    /// The first that succeeds ends the others.
+    Any,
+}
+
+/// Steps that run for each item of a list.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct MapStep {
+    /// A CEL expression that gives the list.
+    pub over: ExprText,
+    /// The name under which the steps read the item; `index` is its position, from 0.
+    #[serde(rename = "as", default = "item")]
+    #[schemars(default = "item")]
+    pub item: Name,
+    /// How many items are worked on at the same time.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64), default = "one")]
+    pub concurrency: u32,
+    /// The steps.
+    #[serde(rename = "do")]
+    pub steps: Vec<Step>,
+    /// A CEL expression for what is kept of each item; `output` is the output of its last step, which is kept otherwise.
+    pub collect: Option<ExprText>,
+}
+
+fn item() -> Name {
+    Name("item".into())
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Steps that run again and again: as long as `while` holds, asked before each round, or until `until` holds, asked behind
+/// it. `index` is the number of the round, from 0.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["while"]}, {"required": ["until"]}]))]
+pub struct LoopStep {
+    /// A CEL condition, asked before each round.
+    #[serde(rename = "while")]
+    pub before: Option<ExprText>,
+    /// A CEL condition, asked behind each round.
+    pub until: Option<ExprText>,
+    /// How many rounds at most; the loop ends there without an error.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max: u32,
+    /// The steps.
+    #[serde(rename = "do")]
+    pub steps: Vec<Step>,
+}
+
+/// How a step is tried again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-planned" = ["request_timeout", "respect_retry_after"]))]
+pub struct Retry {
+    /// How many attempts in all.
+    #[serde(default = "three")]
+    #[schemars(range(min = 1, max = 20), default = "three")]
+    pub max_attempts: u32,
+    /// Codes of the errors that are worth another attempt; those that may pass, unless said otherwise. A refused
+    /// credential and a tenant's wall are never tried again.
+    #[serde(default)]
+    pub on: Vec<ErrorGlob>,
+    /// How long the first pause is.
+    #[serde(default = "second")]
+    #[schemars(default = "second")]
+    pub initial_delay: DurationText,
+    /// How long a pause is at most.
+    #[serde(default = "half_minute")]
+    #[schemars(default = "half_minute")]
+    pub max_delay: DurationText,
+    /// By what each pause is longer than the one before.
+    #[serde(default = "doubling")]
+    #[schemars(range(min = 1.0, max = 10.0), default = "doubling")]
+    pub backoff: f64,
+    /// How pauses are spread, so that many runs do not come back at once.
+    #[serde(default)]
+    pub jitter: Jitter,
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn second() -> DurationText {
+    DurationText("1s".into())
+}
+
+fn half_minute() -> DurationText {
+    DurationText("30s".into())
+}
+
+fn doubling() -> f64 {
+    2.0
+}
+
+/// How pauses are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Jitter {
+    /// Not at all.
+    None,
+    /// Anywhere between nothing and the pause.
+    #[default]
+    Full,
+    /// Anywhere in the second half of the pause.
+    Equal,
+}
+
+/// What is done when a step has failed with an error that fits.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [{"required": ["do"]}, {"required": ["use"]}],
+    "x-aikit-planned" = ["goto", "raise"],
+))]
+pub struct ErrorCase {
+    /// The code of the error, in which `*` stands for anything.
+    #[serde(rename = "match")]
+    pub matches: ErrorGlob,
+    /// Steps that run instead; `error` holds `code` and `message`. The last output becomes the step's.
+    #[serde(rename = "do")]
+    pub steps: Option<Vec<Step>>,
+    /// The step's output instead; `error` holds `code` and `message`.
+    #[serde(rename = "use", default, deserialize_with = "present")]
+    pub value: Option<DynamicValue>,
 }

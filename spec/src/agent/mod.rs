@@ -13,7 +13,8 @@ mod intelligence;
 mod interface;
 
 pub use behavior::{
-    Behavior, BehaviorType, LlmBody, LlmStep, STEP_KINDS, ScriptStep, State, Step, SwitchCase, Workflow,
+    AssertBody, AssertStep, Behavior, BehaviorType, ErrorCase, Jitter, Join, LlmBody, LlmStep, LoopStep, MapStep,
+    ParallelStep, Retry, STEP_KINDS, ScriptStep, State, Step, SwitchCase, Workflow,
 };
 pub use governance::{Budget, ExecutionBudget, Governance, ResourceLimits, Secret, SecretOrigin, Security};
 pub(crate) use identity::FIRST_VERSION;

@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(crate) use order::execution_order;
+pub(crate) use steps::bodies;
 
 /// Checks a document in canonical form. `structural` are the findings of the structural check.
 pub(crate) fn check(source: &str, root: &Node, context: &CheckContext, structural: &[Diagnostic]) -> Vec<Diagnostic> {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use aikit_core::{Diagnostic, TextRange, codes};
+use aikit_core::{Diagnostic, ErrorKind, TextRange, codes};
 use aikit_yaml::{Node, NodeKind};
 use serde_json::Value;
 
 use super::{Checker, execution_order, is_template, schema_value};
-use crate::roots::{Roots, Shape};
+use crate::{
+    roots::{Roots, Shape, nearest},
+    words::ErrorGlob,
+};
 
 /// The list of steps, wherever it is written.
 pub(super) fn list(root: &Node) -> Option<&Node> {
@@ -15,16 +18,55 @@ pub(super) fn list(root: &Node) -> Option<&Node> {
     behavior.get("steps").or_else(|| behavior.get("workflow")?.get("steps"))
 }
 
+/// Steps inside a step, and what is special about them.
+pub(crate) struct Body<'n> {
+    /// The list.
+    pub steps: &'n Node,
+    kind: BodyKind<'n>,
+}
+
+/// In which surroundings steps inside a step run.
+#[derive(Clone, Copy, PartialEq)]
+enum BodyKind<'n> {
+    /// A case of a switch, or a branch: what is in it may be read behind the step, not by its siblings.
+    Branch,
+    /// A round: what is in it may be read behind the step.
+    Round,
+    /// An item of a list under this name: behind the step there are as many of each as there are items, so none is read.
+    Item(&'n str),
+    /// Instead of a step that failed.
+    Error,
+}
+
+/// The steps inside a step.
+pub(crate) fn bodies<'n>(step: &'n Node) -> Vec<Body<'n>> {
+    let mut bodies = Vec::new();
+    let mut add = |steps: Option<&'n Node>, kind: BodyKind<'n>| bodies.extend(steps.map(|steps| (steps, kind)));
+    for case in step.get("switch").map(Node::items).unwrap_or_default() {
+        add(case.get("do"), BodyKind::Branch);
+        add(case.get("default"), BodyKind::Branch);
+    }
+    for branch in
+        step.get("parallel").and_then(|parallel| parallel.get("branches")).map(Node::entries).unwrap_or_default()
+    {
+        add(Some(&branch.value), BodyKind::Branch);
+    }
+    if let Some(map) = step.get("map") {
+        add(map.get("do"), BodyKind::Item(map.get("as").and_then(Node::as_str).unwrap_or("item")));
+    }
+    add(step.get("loop").and_then(|repeat| repeat.get("do")), BodyKind::Round);
+    for case in step.get("on_error").map(Node::items).unwrap_or_default() {
+        add(case.get("do"), BodyKind::Error);
+    }
+    bodies.into_iter().map(|(steps, kind)| Body { steps, kind }).collect()
+}
+
 /// Every step of the document, nested ones included.
 pub(super) fn all(root: &Node) -> Vec<&Node> {
     fn collect<'n>(steps: &'n [Node], into: &mut Vec<&'n Node>) {
         for step in steps {
             into.push(step);
-            for case in step.get("switch").map(Node::items).unwrap_or_default() {
-                for key in ["do", "default"] {
-                    collect(case.get(key).map(Node::items).unwrap_or_default(), into);
-                }
-            }
+            bodies(step).iter().for_each(|body| collect(body.steps.items(), into));
         }
     }
     let mut steps = Vec::new();
@@ -164,20 +206,37 @@ impl<'a> Checker<'a> {
                 self.dynamic(value, &roots);
             }
         }
+        if let Some(input) = step.get("input") {
+            self.dynamic(input, &roots);
+        }
+        if let Some(assert) = step.get("assert") {
+            self.condition(assert.get("that").unwrap_or(assert), &roots);
+            if let Some(message) = assert.get("message") {
+                self.template(message, &roots);
+            }
+        }
         for case in step.get("switch").map(Node::items).unwrap_or_default() {
             if let Some(when) = case.get("when") {
                 self.condition(when, &roots);
             }
-            for key in ["do", "default"] {
-                let nested = case.get(key).map(Node::items).unwrap_or_default();
-                // What one case has done, another cannot read; behind the switch it may be there.
-                let mut inside = before.clone();
-                self.steps(nested, false, roots.clone(), &mut inside);
-                for name in inside.split_off(before.len()) {
-                    behind = behind.with_step(name, None);
-                    before.push(name);
-                }
+        }
+        if let Some(over) = step.get("map").and_then(|map| map.get("over")) {
+            self.expression(over, &roots);
+        }
+        if let Some(condition) = step.get("loop").and_then(|repeat| repeat.get("while")) {
+            self.condition(condition, &roots.clone().with("index", Shape::Scalar("a number")));
+        }
+        for case in step.get("on_error").map(Node::items).unwrap_or_default() {
+            self.error_code(case.get("match"));
+            if let Some(value) = case.get("use") {
+                self.dynamic(value, &with_error(roots.clone()));
             }
+        }
+        for code in step.get("retry").and_then(|retry| retry.get("on")).map(Node::items).unwrap_or_default() {
+            self.error_code(Some(code));
+        }
+        for body in bodies(step) {
+            behind = self.body(step, body, &roots, behind, before);
         }
         let output = declared.or(output);
         if let Some(save) = step.get("save") {
@@ -192,6 +251,67 @@ impl<'a> Checker<'a> {
             behind = behind.with_step(name, output.as_ref());
         }
         behind
+    }
+
+    /// The steps inside a step. Gives what can be read behind it.
+    fn body(
+        &mut self,
+        step: &'a Node,
+        body: Body<'a>,
+        roots: &Roots,
+        mut behind: Roots,
+        before: &mut Vec<&'a str>,
+    ) -> Roots {
+        let number = || Shape::Scalar("a number");
+        let inner = match body.kind {
+            BodyKind::Branch => roots.clone(),
+            BodyKind::Round => roots.clone().with("index", number()),
+            BodyKind::Item(name) => roots.clone().with("index", number()).with(name, Shape::Any),
+            BodyKind::Error => with_error(roots.clone()),
+        };
+        // What one body has done, its siblings cannot read; behind the step it may be there.
+        let mut inside = before.clone();
+        let ended = self.steps(body.steps.items(), false, inner, &mut inside);
+        match body.kind {
+            BodyKind::Round => {
+                if let Some(condition) = step.get("loop").and_then(|repeat| repeat.get("until")) {
+                    self.condition(condition, &ended);
+                }
+            }
+            BodyKind::Item(_) => {
+                if let Some(collect) = step.get("map").and_then(|map| map.get("collect")) {
+                    self.expression(collect, &ended.with("output", Shape::Any));
+                }
+                return behind;
+            }
+            BodyKind::Branch | BodyKind::Error => {}
+        }
+        for name in inside.split_off(before.len()) {
+            behind = behind.with_step(name, None);
+            before.push(name);
+        }
+        behind
+    }
+
+    /// A pattern of error codes, which must fit one at least.
+    fn error_code(&mut self, node: Option<&Node>) {
+        let Some((node, text)) = node.and_then(|node| Some((node, node.as_str()?))) else { return };
+        let codes = || ErrorKind::ALL.iter().map(|kind| kind.code());
+        if codes().any(|code| ErrorGlob(text.to_owned()).matches(code)) {
+            return;
+        }
+        let diagnostic = Diagnostic::new(codes::INVALID_VALUE, node.range, format!("no error has the code `{text}`"));
+        self.push(match nearest(text, codes()) {
+            Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(
+                format!("Replace with `{meant}`"),
+                node.range,
+                meant,
+            ),
+            None => {
+                let all: Vec<&str> = codes().collect();
+                diagnostic.with_help(format!("the codes are {}", all.join(", ")))
+            }
+        });
     }
 
     /// What a model is asked; gives the schema of its answer.
@@ -245,7 +365,7 @@ impl<'a> Checker<'a> {
                     let message = format!("the tool `{name}` takes no argument `{}`", entry.name());
                     let diagnostic = Diagnostic::new(codes::DATAFLOW_TYPE, entry.key.range, message);
                     let known = properties.keys().map(String::as_str);
-                    self.push(match crate::roots::nearest(entry.name(), known) {
+                    self.push(match nearest(entry.name(), known) {
                         Some(meant) => diagnostic.with_fix(format!("Rename to `{meant}`"), entry.key.range, meant),
                         None => diagnostic,
                     });
@@ -254,6 +374,12 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+/// What can be read where an error is handled.
+fn with_error(roots: Roots) -> Roots {
+    let text = || Shape::Scalar("a text");
+    roots.with("error", Shape::closed([("code", text()), ("message", text())]))
 }
 
 fn has_template(node: &Node) -> bool {

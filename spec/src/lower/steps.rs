@@ -1,12 +1,14 @@
 use aikit_core::Language;
 use aikit_yaml::Node;
+use serde_json::Value;
 
 use super::{Lowering, duration, dynamic, output_plan, script};
 use crate::{
-    agent::{LlmStep, Step},
+    agent::{ErrorCase, LlmStep, Retry, Step},
     checks::execution_order,
     expr::Expr,
-    plan::{Dynamic, PromptPlan, StepKind, StepPlan},
+    plan::{Dynamic, ErrorAction, ErrorPlan, PromptPlan, RetryPlan, StepKind, StepPlan},
+    words::Name,
 };
 
 impl Lowering<'_> {
@@ -35,13 +37,68 @@ impl Lowering<'_> {
             output: node.get("output").map(Node::to_json),
             save: save.filter_map(|entry| Some((state_path(entry.name()), expr(&entry.value)?))).collect(),
             timeout: duration(step.timeout.as_ref()),
+            retry: step.retry.as_ref().map(retry),
+            on_error: self.on_error(root, step, node)?,
         })
+    }
+
+    fn on_error(&mut self, root: &Node, step: &Step, node: &Node) -> Result<Vec<ErrorPlan>, String> {
+        let cases = step.on_error.as_deref().unwrap_or_default();
+        let nodes = node.get("on_error").map(Node::items).unwrap_or_default();
+        let plan = |(case, node): (&ErrorCase, &Node)| {
+            let then = match (&case.steps, node.get("do"), node.get("use")) {
+                (Some(steps), Some(nodes), _) => ErrorAction::Do(self.steps(root, steps, nodes.items(), false)?),
+                (_, _, value) => ErrorAction::Use(value.map_or(Dynamic::Literal(Value::Null), dynamic)),
+            };
+            Ok(ErrorPlan { matches: case.matches.clone(), then })
+        };
+        cases.iter().zip(nodes).map(plan).collect()
+    }
+
+    /// The steps below a key.
+    fn body(&mut self, root: &Node, steps: &[Step], node: &Node, key: &str) -> Result<Vec<StepPlan>, String> {
+        self.steps(root, steps, node.get(key).map(Node::items).unwrap_or_default(), false)
     }
 
     fn kind(&mut self, root: &Node, step: &Step, node: &Node) -> Result<StepKind, String> {
         let lost = || format!("step `{}` has no kind", step.name.0);
         if let (Some(llm), Some(node)) = (&step.llm, node.get("llm")) {
             return self.llm(root, llm, node).ok_or_else(lost);
+        }
+        if let Some(agent) = &step.agent {
+            let input = node.get("input").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
+            return Ok(StepKind::Agent { agent: agent.0.clone(), input });
+        }
+        if let Some(node) = node.get("assert") {
+            let that = expr(node.get("that").unwrap_or(node)).ok_or_else(lost)?;
+            return Ok(StepKind::Assert { that, message: node.get("message").and_then(super::template) });
+        }
+        if let (Some(parallel), Some(node)) = (&step.parallel, node.get("parallel")) {
+            let entries = node.get("branches").map(Node::entries).unwrap_or_default();
+            let branch = |entry: &aikit_yaml::Entry| {
+                let steps = parallel.branches.get(&Name(entry.name().to_owned())).map(Vec::as_slice);
+                let steps = self.steps(root, steps.unwrap_or_default(), entry.value.items(), false)?;
+                Ok((entry.name().to_owned(), steps))
+            };
+            let branches = entries.iter().map(branch).collect::<Result<_, String>>()?;
+            return Ok(StepKind::Parallel { branches, join: parallel.join });
+        }
+        if let (Some(map), Some(node)) = (&step.map, node.get("map")) {
+            return Ok(StepKind::Map {
+                over: node.get("over").and_then(expr).ok_or_else(lost)?,
+                item: map.item.0.clone(),
+                concurrency: map.concurrency,
+                steps: self.body(root, &map.steps, node, "do")?,
+                collect: node.get("collect").and_then(expr),
+            });
+        }
+        if let (Some(repeat), Some(node)) = (&step.repeat, node.get("loop")) {
+            return Ok(StepKind::Loop {
+                before: node.get("while").and_then(expr),
+                until: node.get("until").and_then(expr),
+                max: repeat.max,
+                steps: self.body(root, &repeat.steps, node, "do")?,
+            });
         }
         if let Some(tool) = &step.tool {
             let args = node.get("args").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
@@ -90,6 +147,18 @@ impl Lowering<'_> {
             output: body.output.as_ref().map(|output| output_plan(output, node.get("output"))),
             max_iterations: body.max_iterations.unwrap_or(default_iterations),
         })
+    }
+}
+
+fn retry(retry: &Retry) -> RetryPlan {
+    let time = |text| duration(Some(text)).unwrap_or_default();
+    RetryPlan {
+        max_attempts: retry.max_attempts,
+        on: retry.on.clone(),
+        initial_delay: time(&retry.initial_delay),
+        max_delay: time(&retry.max_delay),
+        backoff: retry.backoff,
+        jitter: retry.jitter,
     }
 }
 

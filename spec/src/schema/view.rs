@@ -285,23 +285,31 @@ mod tests {
             "",
             "behavior.steps[0]",
             expect![[r#"
-            a mapping — One step. Exactly one of `llm`, `tool`, `script`, `set`, `switch` and `return` says what it does.
-              name!: a text
-              description: a text
-              when: a text
-              needs: a list
-              output: a mapping
-              save: a mapping
-              timeout: a text
-              llm: a text or a mapping
-              tool: a text
-              args: a mapping
-              script: a mapping
-              set: a mapping
-              switch: a list
-              return: anything
-              one of ["llm", "tool", "script", "set", "switch", "return"]
-        "#]],
+                a mapping — One step. Exactly one of `llm`, `agent`, `tool`, `script`, `set`, `assert`, `switch`, `parallel`, `map`, `loop` and `return` says what it does.
+                  name!: a text
+                  description: a text
+                  when: a text
+                  needs: a list
+                  output: a mapping
+                  save: a mapping
+                  timeout: a text
+                  retry: a mapping
+                  on_error: a list
+                  llm: a text or a mapping
+                  agent: a text
+                  input: a mapping
+                  tool: a text
+                  args: a mapping
+                  script: a mapping
+                  set: a mapping
+                  assert: a text or a mapping
+                  parallel: a mapping
+                  map: a mapping
+                  loop: a mapping
+                  switch: a list
+                  return: anything
+                  one of ["llm", "agent", "tool", "script", "set", "assert", "switch", "parallel", "map", "loop", "return"]
+            "#]],
         );
         check(
             "",
