@@ -21,6 +21,7 @@ def header(msg_type: str = "execute_request", **more) -> bytes:
 @pytest.mark.parametrize("channel", ["shell", "control"])
 def test_a_wrong_key_gets_no_answer(connect, channel):
     client = connect("lua")
+    client.drain()
     with client.kernel.client(key="another key", subscribe=False) as stranger:
         stranger.send(channel, "kernel_info_request", {})
         stranger.send(channel, "shutdown_request", {"restart": False})

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+import zmq
 
 from dialects import LUA, both
 
@@ -85,7 +86,7 @@ def test_a_stalled_subscriber_delays_nobody(connect):
     reader = connect("lua")
     stalled = reader.kernel.client(subscribe=False)
     # Holds one message, and a socket buffer of a few: soon the kernel's writes to it block.
-    stalled.context.setsockopt(__import__("zmq").RCVBUF, 4096)
+    stalled.context.setsockopt(zmq.RCVBUF, 4096)
     stalled.subscribe(queue=1)
     alone = min(elapsed(reader) for _ in range(2))
     beside = min(elapsed(reader) for _ in range(2))
@@ -122,7 +123,7 @@ def test_an_output_that_nobody_takes_is_bounded(fresh):
     client.ok("1")
     before = kernel.memory()
     with kernel.client(subscribe=False) as stalled:
-        stalled.context.setsockopt(__import__("zmq").RCVBUF, 4096)
+        stalled.context.setsockopt(zmq.RCVBUF, 4096)
         stalled.subscribe(queue=1)
         most = [0]
         done = threading.Event()
