@@ -98,7 +98,7 @@ pub async fn start(
 ) -> Result<KernelHandle, KernelError> {
     let (sockets, connection) = Sockets::bind(connection, &options).await?;
     let sockets = Arc::new(sockets);
-    let (core, ended) = run(engine, &options, sockets.clone());
+    let (core, ended) = run(engine, options.language, &options.limits, sockets.clone());
     sockets.serve(core.clone());
     if let Some(parent) = options.parent {
         tokio::spawn(orphan::watch(core.clone(), parent));
@@ -109,10 +109,11 @@ pub async fn start(
 /// Starts the tasks of a kernel over a transport; the second part is done when the kernel has ended.
 pub(crate) fn run(
     engine: Arc<dyn CellEngine>,
-    options: &KernelOptions,
+    language: Language,
+    limits: &Limits,
     transport: SharedTransport,
 ) -> (Arc<Core>, JoinHandle<()>) {
-    let (core, control_requests) = Core::new(engine, options.language, transport, options.limits.output);
+    let (core, control_requests) = Core::new(engine, language, transport, limits.output);
     core.iopub.publish(status(&Parent::none(), "starting"), Weight::Vital);
     let shell = tokio::spawn(shell::serve(core.clone()));
     let control = tokio::spawn(control::serve(core.clone(), control_requests));
@@ -157,7 +158,7 @@ impl KernelHandle {
 
     /// Something that interrupts and stops the kernel from elsewhere.
     pub fn remote(&self) -> Remote {
-        Remote(self.core.clone())
+        Remote::of(&self.core)
     }
 
     /// Begins the end of the kernel.
@@ -178,6 +179,10 @@ impl KernelHandle {
 pub struct Remote(Arc<Core>);
 
 impl Remote {
+    pub(crate) fn of(core: &Arc<Core>) -> Self {
+        Self(core.clone())
+    }
+
     /// Stops the running cell.
     pub fn interrupt(&self) {
         self.0.interrupt();
