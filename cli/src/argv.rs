@@ -100,6 +100,9 @@ pub enum Command {
     /// Install, list and start the Jupyter kernels
     #[command(subcommand)]
     Kernel(commands::kernel::Command),
+    /// Run notebooks without Jupyter
+    #[command(subcommand)]
+    Notebook(commands::notebook::Command),
     /// Look at everything that aikit needs and say what is missing
     Doctor(commands::doctor::Args),
     /// Explain a diagnostic code; without one, list them all

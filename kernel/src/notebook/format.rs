@@ -62,7 +62,8 @@ impl Notebook {
             return Err(NotebookError::not_one("not a notebook: `cells` is missing or not a list", None));
         };
         for (index, cell) in cells.iter_mut().enumerate() {
-            let at = |problem: &str| NotebookError::not_one(format!("not a notebook: cell {}: {problem}", index + 1), None);
+            let at =
+                |problem: &str| NotebookError::not_one(format!("not a notebook: cell {}: {problem}", index + 1), None);
             let Value::Object(cell) = cell else { return Err(at("not an object")) };
             if !cell.get("cell_type").is_some_and(Value::is_string) {
                 return Err(at("`cell_type` is missing or not a string"));
@@ -244,7 +245,7 @@ fn split_cell(cell: &mut Map<String, Value>) {
 mod tests {
     use super::*;
 
-    const SMALL: &str = r#"{
+    const SMALL: &str = r##"{
  "cells": [
   {
    "attachments": {
@@ -308,7 +309,7 @@ mod tests {
  "nbformat_minor": 5,
  "unknown": 1.5
 }
-"#;
+"##;
 
     #[test]
     fn what_is_read_is_written_back_byte_for_byte() {

@@ -102,7 +102,8 @@ pub async fn run(
         progress(Progress::Begin { index, of, source: &code });
         executed += 1;
         let collector = Collector::begin(&mut notebook, &mut displays, index);
-        let error = Cell { index, code: &code, may_fail, limit: options.timeout }.run(&mut client, collector, progress).await;
+        let error =
+            Cell { index, code: &code, may_fail, limit: options.timeout }.run(&mut client, collector, progress).await;
         progress(Progress::End { index, ok: error.is_none() });
         // Running out of time is nothing that a cell can be allowed.
         if let Some(error) = error.filter(|error| !may_fail || error.ename == TIMEOUT) {

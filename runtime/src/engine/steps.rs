@@ -84,7 +84,10 @@ impl Execution {
                     state: None,
                 });
                 self.gate.tell(RunEvent::StepEnded { address: address.into(), status: StepStatus::Skipped });
-                self.steps.insert(step.name.clone(), json!({ "output": null, "status": "skipped", "error": null, "attempts": 0 }));
+                self.steps.insert(
+                    step.name.clone(),
+                    json!({ "output": null, "status": "skipped", "error": null, "attempts": 0 }),
+                );
                 return Ok(None);
             }
         }
