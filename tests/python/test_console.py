@@ -46,7 +46,9 @@ class Console:
 
     def leave(self) -> None:
         """Leaves as people do; the kernel goes with the console."""
-        self.type("exit")
+        self.child.sendcontrol("d")
+        self.expect("really want to exit")
+        self.type("y")
         self.child.expect(pexpect.EOF, timeout=20)
         self.child.close()
 
@@ -119,6 +121,7 @@ def test_the_agent_kernel_at_the_console(console):
     screen.expect(r"In \[2\]: ")
     screen.type("%help %run")
     screen.expect("Runs an agent")
+    screen.expect(r"In \[3\]: ")
     screen.leave()
 
 

@@ -132,13 +132,22 @@ class Cell:
 class Client:
     """A front end. Messages that a call does not wait for stay in the inbox of their channel."""
 
-    def __init__(self, kernel: Kernel, key: str | None = None, subscribe: bool = True, identity: bytes | None = None):
+    def __init__(
+        self,
+        kernel: Kernel,
+        key: str | None = None,
+        subscribe: bool = True,
+        identity: bytes | None = None,
+        retry: int = 10,
+    ) -> None:
         self.kernel = kernel
         info = kernel.info
         self.session = Session(key=(info["key"] if key is None else key).encode(), username="tester")
         self.session.digest_history_size = 2**20
         self.context = zmq.Context()
         self.context.setsockopt(zmq.LINGER, 0)
+        # Milliseconds between attempts to connect while the kernel is not listening yet; the library's own are 100 to 200.
+        self.context.setsockopt(zmq.RECONNECT_IVL, retry)
         identity = identity or self.session.session.encode()
         self.sockets: dict[str, zmq.Socket] = {}
         for channel in DEALERS:
