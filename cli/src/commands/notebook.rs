@@ -73,10 +73,11 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
     let session = compose::session(&database, scope, "notebook", &Composition::new(args.model.clone())?).await?;
     let options = RunOptions { timeout: args.timeout.map(Duration::from_secs), allow_errors: args.allow_errors };
     let show = context.format == Format::Human && !args.quiet;
+    let mut open_line = false;
     let mut printer = |progress: Progress<'_>| {
         if show {
             // A reader that went away is no reason to stop working.
-            let _ = print(&mut io::stdout().lock(), &progress);
+            let _ = print(&mut io::stdout().lock(), &progress, &mut open_line);
         }
     };
     let report = notebook::run(notebook, session, &options, &mut printer).await;
@@ -122,7 +123,12 @@ fn outcome(context: &Context, file: &Path, report: &Report) -> Outcome {
     Outcome { text, exit }
 }
 
-fn print(out: &mut impl Write, progress: &Progress<'_>) -> io::Result<()> {
+/// Prints what happens. A stream may leave its line open, to go on with it.
+fn print(out: &mut impl Write, progress: &Progress<'_>, open_line: &mut bool) -> io::Result<()> {
+    let stream = matches!(progress, Progress::Output { output, .. } if output["output_type"] == "stream");
+    if !stream && std::mem::take(open_line) {
+        writeln!(out)?;
+    }
     match progress {
         Progress::Begin { index, of, source } => {
             writeln!(out, "── cell {} of {of} {}", index + 1, "─".repeat(40))?;
@@ -131,7 +137,14 @@ fn print(out: &mut impl Write, progress: &Progress<'_>) -> io::Result<()> {
         Progress::Output { output, .. } => {
             let text = text(output);
             write!(out, "{text}")?;
-            if text.ends_with('\n') || output["output_type"] == "stream" { Ok(()) } else { writeln!(out) }
+            match (text.ends_with('\n'), stream) {
+                (false, false) => writeln!(out),
+                (ended, true) => {
+                    *open_line = !ended;
+                    Ok(())
+                }
+                (true, false) => Ok(()),
+            }
         }
         Progress::End { .. } => writeln!(out),
     }
