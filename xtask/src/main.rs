@@ -1,1 +1,47 @@
-fn main() {}
+//! The project's chores: `cargo xtask …`. Each command sets up what it needs.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+
+mod bench;
+mod codegen;
+mod demo;
+mod python;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "cargo xtask COMMAND
+
+  demo           build, run the quick-start notebook, show what came out
+  lab            open the notebooks in a JupyterLab of one's own
+  test [PART]    run everything, or one part: tidy, lint, rust, python
+  tidy           check the rules of the house
+  codegen        write what is generated: schemas, reference pages
+  setup          install what the tests need, and nothing else
+  bench kernel   measure the kernel beside ipykernel
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["demo"] => demo::demo(),
+        ["lab"] => demo::lab(),
+        ["test"] => test::run(None),
+        ["test", part] => test::run(Some(part)),
+        ["tidy"] => tidy::run(),
+        ["codegen"] => codegen::write(),
+        ["setup"] => python::tests().map(drop),
+        ["bench", "kernel"] => bench::kernel(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: programs that measure a face beside its peer, in one run on one machine.
+
+use std::process::Command;
+
+use crate::{
+    python,
+    shell::{Done, aikit, cargo, metadata, root, run},
+};
+
+/// The kernel beside ipykernel, and beside a bare echo on the same sockets.
+pub fn kernel() -> Done {
+    let program = aikit(true)?;
+    run(&mut cargo(&["build", "--locked", "--release", "-p", "aikit-kernel", "--example", "echo_kernel"]))?;
+    let target = metadata()?["target_directory"].as_str().unwrap_or_default().to_owned();
+    run(Command::new(python::tests()?)
+        .arg("tests/python/bench/kernel.py")
+        .current_dir(root())
+        .env("AIKIT_BIN", program)
+        .env("AIKIT_ECHO_BIN", format!("{target}/release/examples/echo_kernel")))
+}
