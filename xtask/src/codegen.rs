@@ -9,8 +9,11 @@ use aikit_core::{
 
 use crate::shell::{Done, aikit, root};
 
+/// A page and what makes it.
+type Page = (&'static str, fn() -> String);
+
 /// Pages that are made from tables of `aikit-core`.
-const PAGES: &[(&str, fn() -> String)] = &[("docs/diagnostics.md", diagnostics), ("docs/host-surface.md", surface)];
+const PAGES: &[Page] = &[("docs/diagnostics.md", diagnostics), ("docs/host-surface.md", surface)];
 
 /// Writes everything that is generated.
 pub fn write() -> Done {
