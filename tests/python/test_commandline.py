@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -13,12 +16,12 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from home import aikit
 
-REFUSED, USAGE, MISSING, FAILED = 1, 2, 3, 4
+REFUSED, USAGE, MISSING, FAILED, STORE = 1, 2, 3, 4, 5
 
 
-def write(folder: Path, *cells: str, kernel: str = "aikit-lua") -> Path:
+def write(folder: Path, *cells: str, kernel: str = "aikit-lua", language: str = "lua") -> Path:
     book = new_notebook(cells=[new_code_cell(source) for source in cells])
-    book.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "lua"}
+    book.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": language}
     path = folder / "in.ipynb"
     nbformat.write(book, path)
     return path
@@ -75,10 +78,10 @@ def test_a_failing_cell_is_the_exit_code_and_its_place_the_message(tmp_path):
         ("{}", "notebook"),
         ('{"cells": 7, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "cells"),
         ('{"cells": [7], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "cell"),
-        ('{"cells": [{"cell_type": "code"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "source"),
-        ('{"cells": [], "metadata": {}, "nbformat": 3, "nbformat_minor": 0}', "nbformat"),
-        ('{"cells": [], "metadata": {}, "nbformat": 99, "nbformat_minor": 0}', "nbformat"),
-        ('{"worksheets": [], "metadata": {}, "nbformat": 3, "nbformat_minor": 0}', "nbformat"),
+        ('{"cells": [{"cell_type": "code", "source": 7}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "source"),
+        ('{"cells": [], "metadata": {}, "nbformat": 3, "nbformat_minor": 0}', "format 3"),
+        ('{"cells": [], "metadata": {}, "nbformat": 99, "nbformat_minor": 0}', "format 99"),
+        ('{"worksheets": [], "metadata": {}, "nbformat": 3, "nbformat_minor": 0}', "format 3"),
         ("\0\0\0\0", "notebook"),
     ],
 )
@@ -108,7 +111,7 @@ def test_files_that_are_not_there_or_not_text(tmp_path):
 
 
 def test_an_unknown_kernel_is_refused_with_those_that_exist(tmp_path):
-    path = write(tmp_path, "1", kernel="python3")
+    path = write(tmp_path, "1", kernel="python3", language="python")
     ended = aikit("notebook", "run", str(path))
     assert ended.returncode in (REFUSED, MISSING)
     assert "python3" in ended.stderr and "aikit-lua" in ended.stderr
@@ -121,9 +124,30 @@ def test_a_notebook_may_not_ask(tmp_path):
 
 def test_a_full_disk_loses_nothing(tmp_path):
     path = write(tmp_path, "print(1)")
-    ended = aikit("notebook", "run", str(path), "-o", "/dev/full")
-    assert ended.returncode != 0 and "panicked" not in ended.stderr
-    assert path.read_text().startswith("{")
+    out = tmp_path / "out.ipynb"
+    assert aikit("notebook", "run", str(path), "-o", str(out)).returncode == 0
+    before = out.read_bytes()
+
+    def no_file_may_grow() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    ended = aikit("notebook", "run", str(path), "-o", str(out), preexec_fn=no_file_may_grow, restore_signals=False)
+    assert ended.returncode in (REFUSED, STORE), ended
+    assert ended.stderr and "panicked" not in ended.stderr
+    assert out.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.ipynb", "out.ipynb"]
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
+    path, pipe = write(tmp_path, "print(1)"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as readers:
+        read = readers.submit(pipe.read_text)
+        ended = aikit("notebook", "run", str(path), "-o", str(pipe))
+        assert ended.returncode == 0, ended.stderr
+        assert pipe.is_fifo()
+        assert nbformat.reads(read.result(20), as_version=4).cells[0].outputs
 
 
 def test_kernels_are_installed_listed_and_removed(tmp_path):

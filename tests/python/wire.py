@@ -46,6 +46,8 @@ class Kernel:
             env=os.environ | {"JPY_PARENT_PID": str(os.getpid())} | (env or {}),
             # A signal for the group of the tests is none for the kernel.
             start_new_session=True,
+            # What Python ignores stays ignored: a file that may not grow is then an error and not a signal.
+            restore_signals=False,
         )
 
     def client(self, **options) -> Client:

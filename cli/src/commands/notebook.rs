@@ -67,7 +67,10 @@ impl From<NotebookError> for Failure {
 pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure> {
     let Command::Run(args) = command;
     context.without_reports("notebook run")?;
-    let notebook = Notebook::parse(&read(&args.file)?)?;
+    let notebook = Notebook::parse(&read(&args.file)?).map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("{}: {}", args.file.display(), failure.message), ..failure }
+    })?;
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
     let session = compose::session(&database, scope, "notebook", &Composition::new(args.model.clone())?).await?;

@@ -10,6 +10,8 @@ use aikit_core::{DiagnosticCode, Language, codes};
 use serde::Serialize;
 use serde_json::{Map, Value, json, ser::PrettyFormatter};
 
+use crate::info::{kernel_name, language_info};
+
 /// Why something is not a notebook, or cannot be read or written as one.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -32,6 +34,7 @@ impl NotebookError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notebook {
     root: Map<String, Value>,
+    language: Language,
 }
 
 impl Notebook {
@@ -76,7 +79,7 @@ impl Notebook {
             }
             join_cell(cell);
         }
-        Ok(Self { root })
+        Ok(Self { language: language(&root)?, root })
     }
 
     /// The cells.
@@ -94,15 +97,9 @@ impl Notebook {
         self.root.get("metadata").and_then(Value::as_object)
     }
 
-    /// What a cell without a magic is written in, by the kernelspec of the metadata: aikit's own documents where it names
-    /// another kernel or none.
+    /// What a cell without a magic is written in.
     pub fn language(&self) -> Language {
-        let kernelspec = self.metadata().and_then(|metadata| metadata.get("kernelspec"));
-        match kernelspec.and_then(|spec| spec.get("name")).and_then(Value::as_str) {
-            Some("aikit-lua") => Language::Lua,
-            Some("aikit-js") => Language::Js,
-            _ => Language::Yaml,
-        }
+        self.language
     }
 
     /// The title: the first heading of a Markdown cell.
@@ -150,8 +147,36 @@ impl Notebook {
     }
 }
 
+/// What cells are written in, by the metadata; the kernels may have been installed under other names. Our own documents
+/// where nothing is said. A notebook for yet another kernel is refused: its cells would make no sense here.
+fn language(root: &Map<String, Value>) -> Result<Language, NotebookError> {
+    const LANGUAGES: [Language; 3] = [Language::Yaml, Language::Lua, Language::Js];
+    let metadata = |section: &str, field: &str| {
+        let found = root.get("metadata").and_then(|metadata| metadata.get(section)?.get(field)?.as_str());
+        found.filter(|text| !text.is_empty())
+    };
+    let kernel = metadata("kernelspec", "name");
+    let named = metadata("kernelspec", "language").or_else(|| metadata("language_info", "name"));
+    let fits = |language: &Language| {
+        kernel == Some(kernel_name(*language))
+            || named.is_some_and(|named| language_info(*language)["name"].as_str() == Some(named))
+    };
+    match (LANGUAGES.into_iter().find(fits), kernel.or(named)) {
+        (Some(language), _) => Ok(language),
+        (None, None) => Ok(Language::Yaml),
+        (None, Some(other)) => {
+            let help = format!("cells can be those of the kernels {}", LANGUAGES.map(kernel_name).join(", "));
+            Err(NotebookError::not_one(format!("the notebook is written for the kernel `{other}`"), Some(&help)))
+        }
+    }
+}
+
 fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    // A pipe or a device is written to, not replaced.
+    if fs::metadata(&target).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
+        return fs::write(&target, content);
+    }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let beside = target.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4().simple()));
     let write = || {
@@ -339,6 +364,38 @@ mod tests {
             assert_eq!(error.code, codes::NOT_A_NOTEBOOK);
             assert!(error.message.contains(reason), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn the_language_is_that_of_the_metadata() {
+        for (metadata, language) in [
+            ("{}", Ok(Language::Yaml)),
+            (r#"{"kernelspec": {"name": "aikit"}}"#, Ok(Language::Yaml)),
+            (r#"{"kernelspec": {"name": "aikit-js", "language": "javascript"}}"#, Ok(Language::Js)),
+            (r#"{"kernelspec": {"name": "mine-lua", "language": "lua"}}"#, Ok(Language::Lua)),
+            (r#"{"language_info": {"name": "javascript"}}"#, Ok(Language::Js)),
+            (r#"{"kernelspec": {"name": "python3", "language": "python"}}"#, Err("`python3`")),
+            (r#"{"language_info": {"name": "R"}}"#, Err("`R`")),
+        ] {
+            let text = format!(r#"{{"cells": [], "metadata": {metadata}, "nbformat": 4, "nbformat_minor": 5}}"#);
+            match (Notebook::parse(&text), language) {
+                (Ok(notebook), Ok(language)) => assert_eq!(notebook.language(), language, "{metadata}"),
+                (Err(error), Err(named)) => assert!(error.message.contains(named), "{}", error.message),
+                (found, _) => panic!("{metadata}: {found:?}"),
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+        // A socket that nobody listens at stands for all that is no file.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        Notebook::parse(SMALL).unwrap().write(&path).unwrap_err();
+        assert!(fs::metadata(&path).unwrap().file_type().is_socket());
     }
 
     #[test]
