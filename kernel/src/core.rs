@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     comm::Comms,
+    history::Recorder,
     iopub::IoPub,
     message::{Channel, Message, Outgoing, Parent},
     request::BadRequest,
@@ -84,6 +85,7 @@ pub struct Core {
     pub shell: ShellQueue,
     pub stdin: Stdin,
     pub comms: Comms,
+    pub recorder: Recorder,
     /// Fires when the kernel is to end.
     pub closing: CancellationToken,
     control: mpsc::UnboundedSender<Message>,
@@ -104,6 +106,7 @@ impl Core {
         let iopub = IoPub::start(transport.clone(), bound);
         let core = Self {
             comms: Comms::new(engine.vars()),
+            recorder: Recorder::start(engine.clone()),
             engine,
             language,
             transport,

@@ -112,7 +112,7 @@ pub async fn execute(core: &Arc<Core>, message: &Message, cancel: CancellationTo
     };
     core.comms.push_changes(&core.iopub, &parent);
     if request.store_history {
-        core.engine.add_history(count, request.code, shown.as_deref()).await;
+        core.recorder.record(count, request.code, shown);
     }
     executed
 }

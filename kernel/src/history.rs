@@ -1,9 +1,57 @@
-//! `history_request`.
+//! The history: inputs are recorded behind the executions, `history_request` reads them.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use aikit_runtime::cell::{CellEngine, HistoryQuery};
+use futures::FutureExt;
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::request::{BadRequest, Fields};
+
+/// Records inputs in their order, in a task of its own: a store that is slow or locked holds up no cell.
+pub struct Recorder(mpsc::UnboundedSender<Record>);
+
+enum Record {
+    Input { line: i64, input: String, output: Option<String> },
+    Barrier(oneshot::Sender<()>),
+}
+
+impl Recorder {
+    /// Starts the task. It ends when the recorder is gone and everything is recorded.
+    pub fn start(engine: Arc<dyn CellEngine>) -> Self {
+        let (sender, mut records) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(record) = records.recv().await {
+                match record {
+                    Record::Input { line, input, output } => {
+                        let added = engine.add_history(line, &input, output.as_deref());
+                        if AssertUnwindSafe(added).catch_unwind().await.is_err() {
+                            tracing::error!("the engine panicked over an input for the history");
+                        }
+                    }
+                    // Whoever waited may be gone.
+                    Record::Barrier(done) => drop(done.send(())),
+                }
+            }
+        });
+        Self(sender)
+    }
+
+    /// Takes an input and its output for recording.
+    pub fn record(&self, line: i64, input: &str, output: Option<String>) {
+        // The task lives as long as this sender.
+        self.0.send(Record::Input { line, input: input.to_owned(), output }).ok();
+    }
+
+    /// Waits until everything that was taken before is recorded.
+    pub async fn settled(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.0.send(Record::Barrier(done)).is_ok() {
+            wait.await.ok();
+        }
+    }
+}
 
 /// The most entries that one answer holds.
 const MOST: u32 = 10_000;

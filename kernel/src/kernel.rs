@@ -124,6 +124,7 @@ pub(crate) fn run(
 /// Waits for the end and brings it about: the running cell is stopped, everything said reaches the clients, nothing hangs.
 async fn end(core: Arc<Core>, mut shell: JoinHandle<()>, control: JoinHandle<()>) {
     const CELL: Duration = Duration::from_secs(3);
+    const HISTORY: Duration = Duration::from_secs(2);
     const ENGINE: Duration = Duration::from_secs(5);
     const OUTPUT: Duration = Duration::from_secs(1);
     core.closing.cancelled().await;
@@ -132,6 +133,9 @@ async fn end(core: Arc<Core>, mut shell: JoinHandle<()>, control: JoinHandle<()>
         shell.abort();
     }
     control.abort();
+    if timeout(HISTORY, core.recorder.settled()).await.is_err() {
+        tracing::warn!("not every input could be recorded within {HISTORY:?}");
+    }
     let shutdown = core.guarded(async {
         core.engine.shutdown().await;
         Ok(())

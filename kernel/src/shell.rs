@@ -223,7 +223,10 @@ async fn answer(core: &Core, request: &Message) -> Result<Option<Value>, Failure
         "complete_request" => complete::complete(core, fields).await?,
         "inspect_request" => complete::inspect(core, fields).await?,
         "is_complete_request" => complete::is_complete(core, fields).await?,
-        "history_request" => history::history(&*core.engine, fields).await?,
+        "history_request" => {
+            core.recorder.settled().await;
+            history::history(&*core.engine, fields).await?
+        }
         "comm_info_request" => core.comms.info(request)?,
         "connect_request" => core.transport.ports(),
         "comm_open" => return Ok(core.comms.open(&core.iopub, request).map(|()| None)?),

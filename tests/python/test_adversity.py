@@ -167,7 +167,7 @@ def test_a_locked_database(connect):
     database.execute("begin exclusive")
     try:
         # Cells that need no store go on.
-        assert client.ok("1 + 1", timeout=30).result == "2"
+        assert client.ok("1 + 1", timeout=2).result == "2"
         client.fails('ctx.storage.set("kept", 2)', "lock", timeout=40)
         ended = aikit("--format", "json", "spec", "list", timeout=40)
         assert ended.returncode in (0, 5)
