@@ -1,0 +1,7 @@
+//! The JavaScript interpreter against a host in memory.
+
+mod host;
+mod live;
+mod stopping;
+mod values;
+mod surface;
