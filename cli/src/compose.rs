@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use aikit_core::Scope;
+use aikit_js_bridge::JsFactory;
 use aikit_lua_bridge::LuaFactory;
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
@@ -29,7 +30,7 @@ pub const MODEL: &str = "scripted/auto";
 
 /// Both languages.
 pub fn factories() -> Vec<Arc<dyn EngineFactory>> {
-    vec![Arc::new(LuaFactory)]
+    vec![Arc::new(LuaFactory), Arc::new(JsFactory)]
 }
 
 /// The languages' parsers, in this process: they run nothing.

@@ -213,3 +213,44 @@ fn a_run_is_listed_shown_replayed_and_forked() {
     assert!(err.contains("has ended"), "{err}");
     assert_eq!(home.say(&["runs", "show", "nothing"]).0, 3);
 }
+
+#[test]
+fn the_notebooks_of_the_project_run_and_become_pages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../notebooks");
+    for name in ["quick-start", "polyglot-tour", "experiment"] {
+        let home = Home::new();
+        let notebook = folder.join(format!("{name}.ipynb"));
+        let said = home.ok(&["notebook", "run", notebook.to_str().unwrap(), "-o", "out.ipynb", "--html", "out.html"]);
+        assert!(said.contains("no errors"), "{said}");
+        let out: Value = serde_json::from_slice(&std::fs::read(home.path().join("out.ipynb")).unwrap()).unwrap();
+        let outputs = out["cells"].as_array().unwrap().iter().filter(|cell| cell["outputs"][0].is_object()).count();
+        assert!(outputs >= 4, "{name}: {outputs} cells have outputs");
+        assert!(std::fs::read_to_string(home.path().join("out.html")).unwrap().contains("<section"));
+    }
+}
+
+#[test]
+fn what_is_no_notebook_is_refused_and_a_failing_cell_stops_the_run() {
+    let home = Home::new();
+    home.write("none.ipynb", "kind: Agent");
+    home.write("old.ipynb", r#"{"nbformat": 3, "worksheets": []}"#);
+    let cells = ["print('one')", "error('two')", "print('three')"]
+        .map(|code| serde_json::json!({ "cell_type": "code", "metadata": {}, "outputs": [], "source": code }));
+    let failing = serde_json::json!({
+        "nbformat": 4, "nbformat_minor": 5, "cells": cells, "metadata": { "kernelspec": { "name": "aikit-lua" } },
+    });
+    home.write("failing.ipynb", &failing.to_string());
+    for (args, code, said) in [
+        (&["notebook", "run", "none.ipynb"][..], 1, "a notebook is a JSON file"),
+        (&["notebook", "run", "old.ipynb"], 1, "format 3"),
+        (&["notebook", "run", "missing.ipynb"], 3, "missing.ipynb"),
+        (&["notebook", "run", "failing.ipynb", "-o", "out.ipynb"], 4, "cell 2 failed: RuntimeError: two"),
+        (&["notebook", "run", "failing.ipynb", "--allow-errors"], 0, "three"),
+    ] {
+        let (got, out, err) = home.say(args);
+        assert_eq!(got, code, "{args:?}: {out}{err}");
+        assert!(format!("{out}{err}").contains(said), "{args:?}: {out}{err}");
+    }
+    let out = std::fs::read_to_string(home.path().join("out.ipynb")).unwrap();
+    assert!(out.contains("one\\n") && !out.contains("three\\n"), "what ran is kept: {out}");
+}

@@ -11,12 +11,7 @@ use boa_engine::{
 };
 use boa_gc::{Finalize, Trace};
 
-use crate::{
-    convert::to_js,
-    show,
-    source::Map,
-    state::State,
-};
+use crate::{convert::to_js, show, source::Map, state::State};
 
 /// How many frames of a traceback are kept.
 const FRAMES: usize = 32;
@@ -65,12 +60,8 @@ fn mark_key(context: &Context) -> JsSymbol {
 /// What ended a script means to a person.
 pub(crate) fn describe(state: &State, error: &JsError, context: &mut Context) -> ScriptError {
     let trace = trace(state, error);
-    let plain = |name: &str, message: String| ScriptError {
-        name: name.to_owned(),
-        message,
-        trace: trace.clone(),
-        cause: None,
-    };
+    let plain =
+        |name: &str, message: String| ScriptError { name: name.to_owned(), message, trace: trace.clone(), cause: None };
     if let Some(engine) = error.as_engine() {
         return match engine {
             EngineError::RuntimeLimit(RuntimeLimitError::LoopIteration) => {
@@ -95,7 +86,12 @@ pub(crate) fn describe(state: &State, error: &JsError, context: &mut Context) ->
     {
         let trace = if trace.is_empty() { host.called_at.iter().cloned().collect() } else { trace };
         let cause = host.error.clone();
-        return ScriptError { name: cause.kind.code().into(), message: cause.message.clone(), trace, cause: Some(cause) };
+        return ScriptError {
+            name: cause.kind.code().into(),
+            message: cause.message.clone(),
+            trace,
+            cause: Some(cause),
+        };
     }
     let (name, message) = name_and_message(&object);
     plain(&name, message)
@@ -114,8 +110,7 @@ pub(crate) fn name_and_message(object: &JsObject) -> (String, String) {
 pub(crate) fn trace(state: &State, error: &JsError) -> Vec<Place> {
     // The interpreter gives its backtrace only as text; it stands behind the error's own text.
     let text = error.to_string();
-    let mut frames: Vec<&str> =
-        text.lines().rev().map_while(|line| line.strip_prefix("    at ")).collect();
+    let mut frames: Vec<&str> = text.lines().rev().map_while(|line| line.strip_prefix("    at ")).collect();
     frames.reverse();
     let mut places: Vec<Place> = Vec::new();
     for frame in frames {

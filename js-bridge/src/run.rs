@@ -15,7 +15,10 @@ use aikit_runtime::scripts::engine::HostEvent;
 use boa_engine::{
     Context, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, Script,
     builtins::promise::{OperationType, Promise, PromiseState},
-    context::{HostHooks, time::{Clock, JsInstant, StdClock}},
+    context::{
+        HostHooks,
+        time::{Clock, JsInstant, StdClock},
+    },
     job::{Job, JobExecutor},
     object::builtins::{JsFunction, JsPromise},
     realm::Realm,
@@ -23,8 +26,7 @@ use boa_engine::{
 
 use crate::{
     convert::to_js,
-    failure,
-    source,
+    failure, source,
     state::{Call, State, Task, Timer},
     surface,
 };

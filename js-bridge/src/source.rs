@@ -161,7 +161,10 @@ pub(crate) fn without_guards(text: &str) -> String {
     text.replace(&format!(";{call};"), "").replace(&format!("{call};"), "").replace(&format!("{call},"), "")
 }
 
-fn parse_arrow<'a>(allocator: &'a Allocator, text: &'a str) -> Option<oxc_allocator::Box<'a, ArrowFunctionExpression<'a>>> {
+fn parse_arrow<'a>(
+    allocator: &'a Allocator,
+    text: &'a str,
+) -> Option<oxc_allocator::Box<'a, ArrowFunctionExpression<'a>>> {
     let parsed = Parser::new(allocator, text, SourceType::script()).parse();
     if parsed.panicked || !parsed.diagnostics.is_empty() || parsed.program.body.len() != 1 {
         return None;
@@ -223,10 +226,7 @@ impl<'c> Rewriter<'c> {
         for statement in statements {
             match statement {
                 Statement::VariableDeclaration(declaration)
-                    if matches!(
-                        declaration.kind,
-                        VariableDeclarationKind::Let | VariableDeclarationKind::Const
-                    ) =>
+                    if matches!(declaration.kind, VariableDeclarationKind::Let | VariableDeclarationKind::Const) =>
                 {
                     self.declare(declaration);
                     continue;

@@ -193,7 +193,8 @@ impl State {
 
     /// Registers a script and gives the name under which the interpreter knows it.
     pub fn add_source(&self, name: &str, map: Map) -> String {
-        let chunk: String = name.chars().map(|c| if c.is_control() || c == '(' || c == ')' { ' ' } else { c }).collect();
+        let chunk: String =
+            name.chars().map(|c| if c.is_control() || c == '(' || c == ')' { ' ' } else { c }).collect();
         let mut sources = self.sources.borrow_mut();
         if sources.known.insert(chunk.clone(), (name.to_owned(), map)).is_none() {
             sources.order.push_back(chunk.clone());

@@ -15,7 +15,10 @@ use aikit_runtime::{
 use boa_engine::{
     Context, JsArgs, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction,
     error::RuntimeLimitError,
-    object::{FunctionObjectBuilder, builtins::{JsFunction, JsPromise}},
+    object::{
+        FunctionObjectBuilder,
+        builtins::{JsFunction, JsPromise},
+    },
     property::{PropertyDescriptor, PropertyKey},
 };
 use boa_gc::{Finalize, Trace};

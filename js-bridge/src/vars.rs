@@ -40,7 +40,11 @@ pub(crate) fn object(context: &mut Context) -> JsResult<JsObject> {
 }
 
 fn vars(context: &Context) -> JsResult<Vars> {
-    State::of(context).vars.borrow().clone().ok_or_else(|| JsNativeError::typ().with_message("no script is running").into())
+    State::of(context)
+        .vars
+        .borrow()
+        .clone()
+        .ok_or_else(|| JsNativeError::typ().with_message("no script is running").into())
 }
 
 /// The name that a trap was called with; `None` for a symbol.
@@ -124,8 +128,7 @@ fn delete(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsVa
 }
 
 fn own_keys(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let names: Vec<JsValue> =
-        vars(context)?.names().iter().map(|name| JsString::from(name.as_str()).into()).collect();
+    let names: Vec<JsValue> = vars(context)?.names().iter().map(|name| JsString::from(name.as_str()).into()).collect();
     Ok(JsArray::from_iter(names, context).into())
 }
 

@@ -11,8 +11,10 @@ use aikit_core::{ErrorKind, Language, RunError};
 use aikit_js_bridge::JsFactory;
 use aikit_runtime::{
     cell::{CellEvent, Stream},
-    ports::{Completeness, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode, ScriptOutcome,
-        StopCause, Vars},
+    ports::{
+        Completeness, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode, ScriptOutcome,
+        StopCause, Vars,
+    },
     scripts::engine::{EngineFactory, EngineHost, HostEvent, ScriptEngine, StopFlag},
 };
 use serde_json::{Value, json};
@@ -93,9 +95,7 @@ impl EngineHost for Host {
         let inbox = self.inbox.lock().unwrap();
         match deadline {
             None => inbox.recv().unwrap_or(HostEvent::Stopped),
-            Some(at) => {
-                inbox.recv_timeout(at.saturating_duration_since(Instant::now())).unwrap_or(HostEvent::Deadline)
-            }
+            Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())).unwrap_or(HostEvent::Deadline),
         }
     }
 
@@ -126,12 +126,8 @@ pub struct Ran {
 /// Runs a test on a thread with the stack that interpreters get.
 pub fn session(test: impl FnOnce(&mut Session) + Send + 'static) {
     let body = move || {
-        let mut session = Session {
-            engine: JsFactory.create(),
-            world: Arc::default(),
-            cell: 0,
-            limits: ScriptLimits::default(),
-        };
+        let mut session =
+            Session { engine: JsFactory.create(), world: Arc::default(), cell: 0, limits: ScriptLimits::default() };
         test(&mut session);
     };
     let thread = thread::Builder::new().stack_size(64 << 20).spawn(body).unwrap();

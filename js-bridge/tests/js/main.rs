@@ -3,5 +3,5 @@
 mod host;
 mod live;
 mod stopping;
-mod values;
 mod surface;
+mod values;

@@ -22,10 +22,16 @@ const ENDLESS: &[(&str, &str)] = &[
     ("a promise reaction", "Promise.resolve().then(() => { while (true) {} }); 1"),
     ("a chain of promises", "(function f() { return Promise.resolve().then(f) })()"),
     ("an async loop", "while (true) await null"),
-    ("an async function that catches", "async function f() { while (true) try { await null; for (;;) {} } catch {} } await f()"),
+    (
+        "an async function that catches",
+        "async function f() { while (true) try { await null; for (;;) {} } catch {} } await f()",
+    ),
     ("a generator", "function* g() { while (true) yield 1 } for (const x of g()) {}"),
     ("a spread generator", "function* g() { while (true) yield 1 } [...g()]"),
-    ("a generator's return", "function* g() { try { yield 1 } finally { while (true) {} } } for (const x of g()) break"),
+    (
+        "a generator's return",
+        "function* g() { try { yield 1 } finally { while (true) {} } } for (const x of g()) break",
+    ),
     ("an async generator", "async function* g() { while (true) yield 1 } for await (const x of g()) {}"),
     ("a replacement", "'a'.replace(/a/, () => { while (true) {} })"),
     ("a class", "class A { static { while (true) {} } }"),

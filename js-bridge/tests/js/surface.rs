@@ -74,7 +74,8 @@ fn outputs_arrive() {
         );
         assert_eq!(ran.written(Stream::Stdout), "a 1 { b: [ 2 ] } c\nx is 5%\n\n");
         assert_eq!(ran.written(Stream::Stderr), "bad\n[]\nAssertion failed: no\n");
-        let ran = s.run("display.html('<b>x</b>'); display.table([{ a: 1 }]); ctx.log.info('m', { k: 1 }); display.clear()");
+        let ran =
+            s.run("display.html('<b>x</b>'); display.table([{ a: 1 }]); ctx.log.info('m', { k: 1 }); display.clear()");
         assert!(matches!(&ran.events[0], CellEvent::Display { data, .. } if data["text/html"] == "<b>x</b>"));
         assert!(matches!(&ran.events[1], CellEvent::Display { .. }));
         assert!(matches!(&ran.events[2], CellEvent::Log { level, message, .. } if level == "info" && message == "m"));
@@ -94,8 +95,10 @@ fn vars_are_shared() {
         assert_eq!(s.world.vars.get("made"), Some(json!({ "a": ["x"] })));
         assert_eq!(s.json("vars.made.b = 1; await ctx.tools.call('vars')")["made"], json!({ "a": ["x"], "b": 1 }));
         assert_eq!(s.json("['made' in vars, 'nope' in vars, vars.nope === undefined]"), json!([true, false, true]));
-        assert_eq!(s.json("[Object.keys(vars), JSON.stringify(vars.made), { ...vars }.made.b]"),
-            json!([["from_lua", "made"], "{\"a\":[\"x\"],\"b\":1}", 1]));
+        assert_eq!(
+            s.json("[Object.keys(vars), JSON.stringify(vars.made), { ...vars }.made.b]"),
+            json!([["from_lua", "made"], "{\"a\":[\"x\"],\"b\":1}", 1])
+        );
         assert_eq!(s.json("JSON.parse(JSON.stringify(vars))"), s.json("vars"));
         assert_eq!(s.text("vars"), "{ from_lua: { list: [ 1, 2, 3 ], n: 2 }, made: { a: [ 'x' ], b: 1 } }");
         s.text("delete vars.made; vars.from_lua = undefined; vars.one = null");
@@ -105,7 +108,10 @@ fn vars_are_shared() {
         s.world.vars.set("shared", json!({ "v": 2 }));
         assert_eq!(s.json("held.v = 99; vars.shared"), json!({ "v": 2 }));
         assert_eq!(s.json("`${vars}`.length > 0"), json!(true));
-        assert_eq!(s.error("vars.bad = {}; vars.bad.f = () => 1").message, "`vars.bad` holds a function at `f`, which cannot leave the script");
+        assert_eq!(
+            s.error("vars.bad = {}; vars.bad.f = () => 1").message,
+            "`vars.bad` holds a function at `f`, which cannot leave the script"
+        );
         assert_eq!(s.text("1"), "1");
     });
 }
@@ -173,7 +179,10 @@ fn nothing_leads_out_of_the_sandbox() {
         }
         assert_eq!(s.text("eval('1 + 1') + new Function('a', 'return a + 1')(2)"), "5");
         assert_eq!(s.text("new Date(0).getTimezoneOffset()"), "0");
-        assert_eq!(s.text("(function f(a) { while (a) { a-- } return a }).toString()"), "function f(a) { while (a) { a-- } return a }");
+        assert_eq!(
+            s.text("(function f(a) { while (a) { a-- } return a }).toString()"),
+            "function f(a) { while (a) { a-- } return a }"
+        );
         assert_eq!(s.text("let ctx2 = ctx; ctx = 5; ctx"), "5");
         assert_eq!(s.text("ctx2.tenant.id"), "t1");
     });

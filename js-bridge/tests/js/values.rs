@@ -34,7 +34,10 @@ fn a_cell_gives_its_last_expression() {
             ("Object.create(null)", "[Object: null prototype] {}"),
             ("-0", "-0"),
             ("0.1 + 0.2", "0.30000000000000004"),
-            ("({ deep: { a: { b: { c: { d: { e: 1 } } } } } })", "{\n  deep: {\n    a: {\n      b: {\n        c: {\n          d: [Object]\n        }\n      }\n    }\n  }\n}"),
+            (
+                "({ deep: { a: { b: { c: { d: { e: 1 } } } } } })",
+                "{\n  deep: {\n    a: {\n      b: {\n        c: {\n          d: [Object]\n        }\n      }\n    }\n  }\n}",
+            ),
             ("await 5", "5"),
             ("Promise.resolve(7)", "7"),
             ("return 8", "8"),
@@ -55,7 +58,9 @@ fn globals_last_and_may_be_declared_again() {
         s.text("let { a, b: [c] } = { a: 1, b: [2] }");
         s.text("let y");
         assert_eq!(s.text("[a, c, y]"), "[ 1, 2, undefined ]");
-        s.text("const later = await Promise.resolve(3), { p, ...rest } = { p: 1, q: 2 }; function g() { return later }");
+        s.text(
+            "const later = await Promise.resolve(3), { p, ...rest } = { p: 1, q: 2 }; function g() { return later }",
+        );
         assert_eq!(s.text("[later, p, rest, g()]"), "[ 3, 1, { q: 2 }, 3 ]");
         s.text("for (var i = 0; i < 3; i++) await null; class D {}");
         assert_eq!(s.text("[i, typeof D]"), "[ 3, 'function' ]");
@@ -96,7 +101,10 @@ fn values_cross_as_json() {
             ("vars.x = [0 / 0]", "`vars.x` holds NaN at `0`, which JSON does not have"),
             ("vars.x = Promise.resolve(1)", "`vars.x` holds a promise: await it first"),
             ("let o = {}; o.o = o; vars.x = o", "`vars.x` holds itself at `o`: a cycle cannot leave the script"),
-            ("let d = {}; for (let i = 0; i < 500; i++) d = { d }; vars.x = d", "`vars.x` nests deeper than 128 levels"),
+            (
+                "let d = {}; for (let i = 0; i < 500; i++) d = { d }; vars.x = d",
+                "`vars.x` nests deeper than 128 levels",
+            ),
             ("vars.x = Symbol()", "`vars.x` holds a symbol, which cannot leave the script"),
         ] {
             assert_eq!(s.error(code).message, message, "{code}");
@@ -111,7 +119,10 @@ fn errors_name_their_place() {
             ("let a = 1\nnope()", "ReferenceError: nope is not defined @ Cell 1:2:5"),
             ("function f() {\n  throw new TypeError('bad')\n}\n\nf()", "TypeError: bad @ Cell 2:2:9 @ Cell 2:5:2"),
             ("await null\nnull.x", "TypeError: cannot convert 'null' or 'undefined' to object @ Cell 3:2:6"),
-            ("[1].map(x => {\n x.y.z })", "TypeError: cannot convert 'null' or 'undefined' to object @ Cell 4:2:6 @ Cell 4:1:8"),
+            (
+                "[1].map(x => {\n x.y.z })",
+                "TypeError: cannot convert 'null' or 'undefined' to object @ Cell 4:2:6 @ Cell 4:1:8",
+            ),
             ("throw 'text'", "Error: text"),
             ("throw { code: 5 }", "Error: { code: 5 }"),
             ("class MyError extends Error {}\nthrow new MyError('mine')", "MyError: mine @ Cell 7:2:1"),

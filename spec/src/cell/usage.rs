@@ -20,12 +20,15 @@ pub(super) fn check(written: &Magic, signs: usize) -> Option<Diagnostic> {
         ("%history", [name]) | ("%runs", [name]) => {
             AgentId::new(*name).err().map(|error| whole(written, &error.to_string()))
         }
-        ("%runs", []) | ("%help", [] | [_]) | ("%show", [_]) => None,
+        ("%runs", []) | ("%help", [] | [_]) | ("%show" | "%replay", [_]) => None,
         ("%history" | "%promote", []) => Some(whole(written, "the name of an agent is missing")),
         ("%save", _) => Some(whole(written, "the name of an agent and a file are needed")),
-        ("%show", []) => Some(whole(written, "the id of a run is missing")),
+        ("%fork", [run, ..]) => fork_inputs(written, run.len()).err(),
+        ("%show" | "%replay" | "%fork", []) => Some(whole(written, "the id of a run is missing")),
         (_, []) => None,
-        ("%runs" | "%help" | "%show" | "%history" | "%promote", _) => Some(whole(written, "one argument is enough")),
+        ("%runs" | "%help" | "%show" | "%replay" | "%history" | "%promote", _) => {
+            Some(whole(written, "one argument is enough"))
+        }
         _ => Some(whole(written, &format!("`{full}` takes no argument"))),
     };
     problem.map(|ArgumentError { message, range }| {
@@ -34,6 +37,13 @@ pub(super) fn check(written: &Magic, signs: usize) -> Option<Diagnostic> {
         let place = if inside.is_empty() { written.name_range } else { inside };
         Diagnostic::new(codes::MAGIC_USAGE, place, message).with_help(format!("usage: {}", info.usage))
     })
+}
+
+/// What follows the run in a `%fork` reads as what follows the agent in a `%run`.
+fn fork_inputs(written: &Magic, run: usize) -> Result<RunArgument, ArgumentError> {
+    let start = written.argument.len() - written.argument.trim_start().len();
+    let blank = "x".repeat(start + run);
+    RunArgument::parse(&format!("{blank}{}", &written.argument[start + run..]))
 }
 
 fn whole(written: &Magic, message: &str) -> ArgumentError {
