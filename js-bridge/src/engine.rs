@@ -67,9 +67,8 @@ impl JsEngine {
             self.state.seed.set(Some(1));
             deterministic_random(&mut self.context)?;
         }
-        let prepared = self.parse(job)?;
-        let (script, prepared) = prepared;
-        let value = run::evaluate(&script, &mut self.context, &self.state)?;
+        let (script, prepared) = self.parse(job)?;
+        let value = run::evaluate(&script, prepared.guarded, &mut self.context, &self.state)?;
         let value = if prepared.has_value { value } else { JsValue::undefined() };
         let value = run::settle(value, &mut self.context, &self.state)?;
         if value.is_undefined() {
@@ -93,7 +92,7 @@ impl JsEngine {
             ScriptMode::Cell | ScriptMode::Isolated { .. } => source::prepare(&job.code, job.line_offset),
         };
         if let Some(prepared) = prepared {
-            let chunk = self.state.add_source(&job.name, prepared.map.clone());
+            let chunk = self.state.add_source(&job.name, &job.code, prepared.map.clone());
             if let Ok(script) = compile(&mut self.context, &prepared.text, &chunk) {
                 return Ok((script, prepared));
             }
@@ -101,9 +100,13 @@ impl JsEngine {
         // The interpreter's own parser has the last word, over the text as it was written.
         match self.check(&job.code, job.mode == ScriptMode::Expression) {
             Some(error) => Err(refuse(&error)),
+            None if job.mode == ScriptMode::Expression => {
+                let message = "the code is not one expression".to_owned();
+                Err(refuse(&Syntax { message, place: None, incomplete: false }))
+            }
             None => {
                 let prepared = source::verbatim(&job.code, job.line_offset);
-                let chunk = self.state.add_source(&job.name, prepared.map.clone());
+                let chunk = self.state.add_source(&job.name, &job.code, prepared.map.clone());
                 let script = compile(&mut self.context, &prepared.text, &chunk)?;
                 Ok((script, prepared))
             }

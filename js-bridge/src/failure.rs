@@ -4,10 +4,8 @@
 use aikit_core::{Place, RunError};
 use aikit_runtime::ports::ScriptError;
 use boa_engine::{
-    Context, JsData, JsError, JsNativeError, JsObject, JsString, JsSymbol, JsValue,
-    builtins::error::Error,
-    error::{EngineError, RuntimeLimitError},
-    property::PropertyDescriptor,
+    Context, JsData, JsError, JsNativeError, JsObject, JsString, JsSymbol, JsValue, builtins::error::Error,
+    error::EngineError, property::PropertyDescriptor,
 };
 use boa_gc::{Finalize, Trace};
 
@@ -63,14 +61,11 @@ pub(crate) fn describe(state: &State, error: &JsError, context: &mut Context) ->
     let plain =
         |name: &str, message: String| ScriptError { name: name.to_owned(), message, trace: trace.clone(), cause: None };
     if let Some(engine) = error.as_engine() {
-        return match engine {
-            EngineError::RuntimeLimit(RuntimeLimitError::LoopIteration) => {
-                plain("RangeError", "a loop ran too often".to_owned())
-            }
-            EngineError::RuntimeLimit(_) => {
+        return match limit(engine) {
+            Some(()) => {
                 plain("RangeError", "the call stack is exhausted: functions call each other too deeply".to_owned())
             }
-            EngineError::Panic(panic) => plain("InternalError", panic.message().to_owned()),
+            None => plain("InternalError", engine.to_string()),
         };
     }
     if let Some(native) = error.as_native() {
@@ -97,6 +92,18 @@ pub(crate) fn describe(state: &State, error: &JsError, context: &mut Context) ->
     plain(&name, message)
 }
 
+/// Whether a limit of the interpreter is behind an error; it may be wrapped as a mistake of the interpreter.
+fn limit(error: &EngineError) -> Option<()> {
+    match error {
+        EngineError::RuntimeLimit(_) => Some(()),
+        EngineError::Panic(panic) => {
+            let source = std::error::Error::source(panic)?;
+            let boxed = source.downcast_ref::<Box<JsError>>().map(AsRef::as_ref);
+            limit(boxed.or(source.downcast_ref::<JsError>())?.as_engine()?)
+        }
+    }
+}
+
 /// The name and message of an error, without running its getters.
 pub(crate) fn name_and_message(object: &JsObject) -> (String, String) {
     let name = show::text_property(object, "name").filter(|name| !name.is_empty());
@@ -112,19 +119,43 @@ pub(crate) fn trace(state: &State, error: &JsError) -> Vec<Place> {
     let text = error.to_string();
     let mut frames: Vec<&str> = text.lines().rev().map_while(|line| line.strip_prefix("    at ")).collect();
     frames.reverse();
+    let mut missing = missing_name(error);
     let mut places: Vec<Place> = Vec::new();
+    let mut unplaced = None;
     for frame in frames {
-        let place = frame.strip_suffix(')').and_then(|frame| frame.rsplit_once(" (")).and_then(|(_, at)| {
-            let (rest, column) = at.rsplit_once(':')?;
+        let Some((_, at)) = frame.strip_suffix(')').and_then(|frame| frame.rsplit_once(" (")) else { continue };
+        let Some((chunk, line, column)) = at.rsplit_once(':').and_then(|(rest, column)| {
             let (chunk, line) = rest.rsplit_once(':')?;
-            state.place(chunk, line.parse().ok()?, column.parse().ok()?)
-        });
-        places.extend(place);
+            Some((chunk, line, column))
+        }) else {
+            continue;
+        };
+        let position = line.parse().ok().zip(column.parse().ok());
+        let name = missing.take();
+        if position.is_none() && name.is_none() {
+            // Nothing is known of where in its cell this frame is.
+            unplaced = unplaced.or_else(|| state.place(chunk, None, None));
+            continue;
+        }
+        places.extend(state.place(chunk, position, name.as_deref()));
         if places.len() == FRAMES {
             break;
         }
     }
+    if places.is_empty() {
+        places.extend(unplaced);
+    }
     places
+}
+
+/// The name that an error says is not there. The interpreter knows no place for it.
+fn missing_name(error: &JsError) -> Option<String> {
+    let message = match (error.as_native(), error.as_opaque().and_then(JsValue::as_object)) {
+        (Some(native), _) if native.is_reference() => native.message().to_owned(),
+        (None, Some(object)) if object.is::<Error>() => show::text_property(&object, "message")?,
+        _ => return None,
+    };
+    message.strip_suffix(" is not defined").filter(|name| show::is_name(name)).map(str::to_owned)
 }
 
 /// A text that does not parse.
@@ -165,17 +196,15 @@ impl Syntax {
             let column: String = column.chars().take_while(char::is_ascii_digit).collect();
             Some((i, (line.parse().ok()?, column.parse().ok()?)))
         });
-        let (message, place) = match parsed {
-            Some((i, (line, column))) => (&text[..i], Some(map.locate(line, column))),
-            None => (text.as_str(), None),
+        let end = || {
+            let line = code.trim_end().lines().count().max(1);
+            let column = code.trim_end().lines().last().map_or(1, |line| line.chars().count() + 1);
+            (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
         };
-        let place = place.or_else(|| {
-            incomplete.then(|| {
-                let line = code.trim_end().lines().count().max(1);
-                let column = code.trim_end().lines().last().map_or(1, |line| line.chars().count() + 1);
-                (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
-            })
-        });
+        let (message, place) = match parsed {
+            Some((i, (line, column))) => (&text[..i], Some(map.locate(line, column).unwrap_or_else(end))),
+            None => (text.as_str(), Some(end())),
+        };
         let message = match message.strip_prefix("abrupt end") {
             Some(_) => "the code ends too early".to_owned(),
             None => message.to_owned(),

@@ -33,9 +33,7 @@ use crate::{
 
 /// How many cycles of the interpreter run between two looks at the stop flag.
 const CYCLES: u32 = 5000;
-/// How long a stopped script may take to leave by its guards before its frames are abandoned.
-const GRACE: Duration = Duration::from_millis(20);
-/// How much larger than the memory limit one buffer may not be.
+/// The largest buffer, in bytes.
 const BUFFER: u64 = 256 << 20;
 
 /// Why a script did not run to its end.
@@ -52,19 +50,25 @@ impl From<JsError> for Broken {
     }
 }
 
-/// Evaluates a script, looking at the stop flag.
-pub(crate) fn evaluate(script: &Script, context: &mut Context, state: &State) -> Result<JsValue, Broken> {
+/// Evaluates a script that has guards, or looks at the stop flag from outside, where that reaches.
+pub(crate) fn evaluate(
+    script: &Script,
+    guarded: bool,
+    context: &mut Context,
+    state: &State,
+) -> Result<JsValue, Broken> {
+    let result = if guarded { script.evaluate(context) } else { watched(script, context, state)? };
+    if state.tick(0) { Err(Broken::Stopped) } else { Ok(result?) }
+}
+
+fn watched(script: &Script, context: &mut Context, state: &State) -> Result<JsResult<JsValue>, Broken> {
     let mut evaluation = pin!(script.evaluate_async_with_budget(context, CYCLES));
     let mut waker = std::task::Context::from_waker(Waker::noop());
-    let mut stop_seen = None;
     loop {
         if let Poll::Ready(result) = evaluation.as_mut().poll(&mut waker) {
-            return match result {
-                _ if state.tick(0) => Err(Broken::Stopped),
-                result => Ok(result?),
-            };
+            return Ok(result);
         }
-        if state.tick(u64::from(CYCLES)) && stop_seen.get_or_insert_with(Instant::now).elapsed() > GRACE {
+        if state.tick(u64::from(CYCLES)) {
             return Err(Broken::Stopped);
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub text: String,
     /// Whether the script's completion value is the value of the cell.
     pub has_value: bool,
+    /// Whether loops and functions look at the stop flag.
+    pub guarded: bool,
     /// The way back to the cell.
     pub map: Map,
 }
@@ -56,11 +58,12 @@ impl Map {
         Map { line_offset: 0, prelude: count(before), lines, edits: Vec::new() }
     }
 
-    /// The place in the cell, from a line and a column (from 1) of the text that ran. Lines count the offset in.
-    pub fn locate(&self, line: u32, column: u32) -> (u32, u32) {
-        let own = line.saturating_sub(self.line_offset).clamp(1, self.lines.max(1));
-        if own != line.saturating_sub(self.line_offset) {
-            return (own + self.line_offset, 1);
+    /// The place in the cell, from a line and a column (from 1) of the text that ran. Lines count the offset in. `None`
+    /// behind the cell's end.
+    pub fn locate(&self, line: u32, column: u32) -> Option<(u32, u32)> {
+        let own = line.saturating_sub(self.line_offset).max(1);
+        if own > self.lines {
+            return None;
         }
         let target = column.saturating_sub(1);
         let mut out = if own == 1 { self.prelude } else { 0 };
@@ -73,12 +76,41 @@ impl Map {
             out += gap;
             original = at;
             if target < out + inserted {
-                return (own + self.line_offset, original + 1);
+                return Some((own + self.line_offset, original + 1));
             }
             out += inserted;
             original += removed;
         }
-        (own + self.line_offset, original + target.saturating_sub(out) + 1)
+        Some((own + self.line_offset, original + target.saturating_sub(out) + 1))
+    }
+}
+
+impl Map {
+    /// Where a name stands in the code, at or behind a place if it can be.
+    pub fn find(&self, code: &str, name: &str, from: Option<(u32, u32)>) -> Option<(u32, u32)> {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let mut first = None;
+        for (line, text) in (self.line_offset + 1..).zip(code.split('\n')) {
+            for (i, _) in text.match_indices(name) {
+                let (before, behind) = (&text[..i], &text[i + name.len()..]);
+                if before.ends_with(|c| is_word(c) || c == '.') || behind.starts_with(is_word) || before.contains("//")
+                {
+                    continue;
+                }
+                let place = (line, count(before) + 1);
+                if from.is_none_or(|from| place >= from) {
+                    return Some(place);
+                }
+                first = first.or(Some(place));
+            }
+        }
+        first
+    }
+
+    /// The first line that is not empty.
+    pub fn first_line(&self, code: &str) -> u32 {
+        let empty = code.split('\n').take_while(|line| line.trim().is_empty()).count();
+        self.line_offset + u32::try_from(empty).unwrap_or(0).min(self.lines.saturating_sub(1)) + 1
     }
 }
 
@@ -121,10 +153,19 @@ pub(crate) fn prepare_expression(code: &str, line_offset: u32) -> Option<Prepare
     let allocator = Allocator::default();
     let text = format!("{ASYNC_VALUE}{code}\n)");
     let arrow = parse_arrow(&allocator, &text).filter(|arrow| arrow.expression)?;
-    let mut rewriter = Rewriter::new(code, ASYNC_VALUE.len(), false);
-    for statement in &arrow.body.statements {
-        rewriter.visit_statement(statement);
+    // The brackets have to be ours, and not closed by the code.
+    let inside = match arrow.body.statements.first()? {
+        Statement::ExpressionStatement(statement) => match &statement.expression {
+            Expression::ParenthesizedExpression(inside) => inside,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    if inside.span.start as usize + 1 != ASYNC_VALUE.len() || inside.span.end as usize != text.len() {
+        return None;
     }
+    let mut rewriter = Rewriter::new(code, ASYNC_VALUE.len(), false);
+    rewriter.visit_expression(&inside.expression);
     Some(if rewriter.suspends {
         rewriter.finish("(async()=>(", "\n))()", true, line_offset)
     } else {
@@ -134,7 +175,7 @@ pub(crate) fn prepare_expression(code: &str, line_offset: u32) -> Option<Prepare
 
 /// The text as it stands, for what only the interpreter's own parser understands.
 pub(crate) fn verbatim(code: &str, line_offset: u32) -> Prepared {
-    Rewriter::new(code, 0, false).finish("", "", true, line_offset)
+    Prepared { guarded: false, ..Rewriter::new(code, 0, false).finish("", "", true, line_offset) }
 }
 
 /// Whether brackets nest so deep that a recursive parser is in danger. Brackets in strings count as well.
@@ -357,7 +398,7 @@ impl<'c> Rewriter<'c> {
         text.push_str(&self.code[from..]);
         text.push_str(suffix);
         let lines = u32::try_from(self.code.split('\n').count()).unwrap_or(u32::MAX);
-        Prepared { text, has_value, map: Map { line_offset, prelude: count(prelude), lines, edits } }
+        Prepared { text, has_value, guarded: true, map: Map { line_offset, prelude: count(prelude), lines, edits } }
     }
 }
 
@@ -487,7 +528,7 @@ mod tests {
             ("x => y => ({})", "x => (T,y => (T,({})))"),
             ("await f()", "(async()=>{return (await f())\n})()"),
             ("let a = await f(), b\na", "var a,b;(async()=>{void( a = await f(), b=void 0);\nreturn (a)\n})()"),
-            ("var a; await 1; class C {}", "var C,a;(async()=>{void( a); await 1; C=class C {};\n})()"),
+            ("var a; await 1; class C {}", "var C,a;(async()=>{void( a);; await 1; C=class C {};\n})()"),
             ("for (var i = 0;;) await i", "var i;(async()=>{for ( i = 0;;) {T;await i}\n})()"),
             ("function f() {} return f", "var f;(async()=>{this.f=f;function f() {T;} return f\n})()"),
             ("async () => await 1", "async () => (T,await 1)"),
@@ -505,9 +546,9 @@ mod tests {
             let text = prepared.text.split('\n').nth(line - 1).expect("line");
             u32::try_from(text.find(needle).expect("needle") + 1).expect("short")
         };
-        assert_eq!(prepared.map.locate(3, column(3, "b()")), (3, 18));
-        assert_eq!(prepared.map.locate(4, column(4, "c()")), (4, 10));
-        assert_eq!(prepared.map.locate(4, column(4, "d)")), (4, 15));
-        assert_eq!(prepared.map.locate(9, 4), (4, 1));
+        assert_eq!(prepared.map.locate(3, column(3, "b()")), Some((3, 18)));
+        assert_eq!(prepared.map.locate(4, column(4, "c()")), Some((4, 10)));
+        assert_eq!(prepared.map.locate(4, column(4, "d)")), Some((4, 15)));
+        assert_eq!(prepared.map.locate(9, 4), None);
     }
 }

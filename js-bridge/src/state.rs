@@ -132,8 +132,15 @@ impl Timers {
 
 #[derive(Default)]
 struct Sources {
-    known: HashMap<String, (String, Map)>,
+    known: HashMap<String, Known>,
     order: VecDeque<String>,
+}
+
+/// A script that ran.
+struct Known {
+    name: String,
+    code: String,
+    map: Map,
 }
 
 impl std::ops::Deref for State {
@@ -192,11 +199,12 @@ impl State {
     }
 
     /// Registers a script and gives the name under which the interpreter knows it.
-    pub fn add_source(&self, name: &str, map: Map) -> String {
+    pub fn add_source(&self, name: &str, code: &str, map: Map) -> String {
         let chunk: String =
             name.chars().map(|c| if c.is_control() || c == '(' || c == ')' { ' ' } else { c }).collect();
         let mut sources = self.sources.borrow_mut();
-        if sources.known.insert(chunk.clone(), (name.to_owned(), map)).is_none() {
+        let known = Known { name: name.to_owned(), code: code.to_owned(), map };
+        if sources.known.insert(chunk.clone(), known).is_none() {
             sources.order.push_back(chunk.clone());
             if sources.order.len() > SOURCES
                 && let Some(oldest) = sources.order.pop_front()
@@ -207,11 +215,17 @@ impl State {
         chunk
     }
 
-    /// The place that a chunk, a line and a column mean to a person.
-    pub fn place(&self, chunk: &str, line: u32, column: u32) -> Option<Place> {
+    /// The place that a chunk, a line and a column mean to a person. Where `name` is not defined there, the place at
+    /// which the name stands.
+    pub fn place(&self, chunk: &str, position: Option<(u32, u32)>, name: Option<&str>) -> Option<Place> {
         let sources = self.sources.borrow();
-        let (source, map) = sources.known.get(chunk)?;
-        let (line, column) = map.locate(line, column);
-        Some(Place { source: source.clone(), line, column: Some(column) })
+        let Known { name: source, code, map } = sources.known.get(chunk)?;
+        let place = position.and_then(|(line, column)| map.locate(line, column));
+        let named = name.and_then(|name| map.find(code, name, place));
+        let (line, column) = match named.or(place) {
+            Some((line, column)) => (line, Some(column)),
+            None => (map.first_line(code), None),
+        };
+        Some(Place { source: source.clone(), line, column })
     }
 }

@@ -141,7 +141,7 @@ fn called_at(state: &State, context: &Context) -> Option<Place> {
     context.stack_trace().take(FRAMES).find_map(|frame| {
         let at = frame.position();
         let position = at.position?;
-        state.place(&at.path.to_string(), position.line_number(), position.column_number())
+        state.place(&at.path.to_string(), Some((position.line_number(), position.column_number())), None)
     })
 }
 

@@ -72,7 +72,7 @@ impl EngineHost for Host {
         match method {
             // Answered by the script's own speed, in any order.
             "ai.complete" => {
-                let delay = Duration::from_millis(args[1]["delay"].as_u64().unwrap_or(0));
+                let delay = Duration::from_millis(args.get(1).and_then(|o| o["delay"].as_u64()).unwrap_or(0));
                 let (sender, text) = (self.sender.clone(), args[0].clone());
                 thread::spawn(move || {
                     thread::sleep(delay);

