@@ -12,8 +12,6 @@ use boa_engine::{
 };
 use serde_json::{Map, Number, Value as Json};
 
-use crate::state::State;
-
 /// How deep values may nest.
 const DEPTH: usize = 128;
 /// How many values one value may hold in all.
@@ -105,9 +103,6 @@ impl Walk {
         self.nodes += 1;
         if self.nodes > NODES {
             return Err(Refused::Why(format!("holds more than {NODES} values")));
-        }
-        if self.nodes.is_multiple_of(1024) && State::of(context).tick(0) {
-            return Err(Refused::Threw(crate::surface::stopped()));
         }
         Ok(Some(match value.variant() {
             JsVariant::Undefined => return Ok(None),

@@ -16,6 +16,7 @@ use boa_engine::{
 };
 
 use crate::{
+    bounds,
     convert::to_json,
     failure::{self, Syntax},
     live,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// How deep functions may call each other, callbacks of built-ins counted twice.
-const RECURSION: usize = 1500;
+const RECURSION: usize = 3500;
 /// How many values the interpreter's stack may hold.
 const STACK: usize = 200_000;
 
@@ -50,7 +51,9 @@ impl JsEngine {
             .build()
             .map_err(|error| error.to_string())?;
         context.insert_data(state.clone());
-        surface::install(&mut context, &state).map_err(|error| error.to_string())?;
+        surface::install(&mut context, &state)
+            .and_then(|()| bounds::install(&mut context))
+            .map_err(|error| error.to_string())?;
         Ok(Self { context, state })
     }
 
@@ -68,6 +71,10 @@ impl JsEngine {
             deterministic_random(&mut self.context)?;
         }
         let (script, prepared) = self.parse(job)?;
+        let mut constants = self.state.constants.borrow_mut();
+        constants.retain(|name| !prepared.declared.others.contains(name));
+        constants.extend(prepared.declared.constants.iter().cloned());
+        drop(constants);
         let value = run::evaluate(&script, prepared.guarded, &mut self.context, &self.state)?;
         let value = if prepared.has_value { value } else { JsValue::undefined() };
         let value = run::settle(value, &mut self.context, &self.state)?;
@@ -87,9 +94,10 @@ impl JsEngine {
         if source::nests_too_deep(&job.code) {
             return Err(refuse(&Syntax { message: source::TOO_DEEP.to_owned(), place: None, incomplete: false }));
         }
+        let constants = self.state.constants.borrow().clone();
         let prepared = match job.mode {
-            ScriptMode::Expression => source::prepare_expression(&job.code, job.line_offset),
-            ScriptMode::Cell | ScriptMode::Isolated { .. } => source::prepare(&job.code, job.line_offset),
+            ScriptMode::Expression => source::prepare_expression(&job.code, job.line_offset, &constants),
+            ScriptMode::Cell | ScriptMode::Isolated { .. } => source::prepare(&job.code, job.line_offset, &constants),
         };
         if let Some(prepared) = prepared {
             let chunk = self.state.add_source(&job.name, &job.code, prepared.map.clone());
@@ -99,7 +107,7 @@ impl JsEngine {
         }
         // The interpreter's own parser has the last word, over the text as it was written.
         match self.check(&job.code, job.mode == ScriptMode::Expression) {
-            Some(error) => Err(refuse(&error)),
+            Some(error) => Err(refuse(&friendlier(error, &job.code))),
             None if job.mode == ScriptMode::Expression => {
                 let message = "the code is not one expression".to_owned();
                 Err(refuse(&Syntax { message, place: None, incomplete: false }))
@@ -137,6 +145,16 @@ impl JsEngine {
         let map = Map::behind(before, code);
         compile(&mut self.context, &text, "cell").err().map(|error| Syntax::of(&error, code, &map))
     }
+}
+
+/// Modules are what people try first in vain.
+fn friendlier(error: Syntax, code: &str) -> Syntax {
+    let line = error.place.and_then(|(line, _)| code.lines().nth(line as usize - 1)).unwrap_or_default().trim_start();
+    if line.starts_with("import ") || line.starts_with("import{") || line.starts_with("export ") {
+        let message = "there are no modules here: what the host offers is in `ctx`".to_owned();
+        return Syntax { message, ..error };
+    }
+    error
 }
 
 fn compile(context: &mut Context, text: &str, chunk: &str) -> JsResult<Script> {

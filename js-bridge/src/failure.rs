@@ -69,7 +69,8 @@ pub(crate) fn describe(state: &State, error: &JsError, context: &mut Context) ->
         };
     }
     if let Some(native) = error.as_native() {
-        return plain(&native.kind().to_string(), native.message().to_owned());
+        let name = if native.is_uri() { "URIError".to_owned() } else { native.kind().to_string() };
+        return plain(&name, native.message().to_owned());
     }
     let Some(value) = error.as_opaque() else { return plain("Error", show::error_line(error)) };
     let Some(object) = value.as_object().filter(|object| object.is::<Error>()) else {

@@ -9,7 +9,7 @@ use boa_engine::{
     property::{PropertyDescriptor, PropertyKey},
 };
 
-use crate::{show, source::GUARD, state::State, vars};
+use crate::{show, source::HIDDEN, state::State, vars};
 
 const KEYWORDS: &[&str] = &[
     "async",
@@ -109,7 +109,7 @@ pub(crate) fn complete(context: &mut Context, state: &State, code: &str, cursor:
     let Some(Chain { owners, word }) = chain(up_to(code, cursor)) else { return Vec::new() };
     let mut found: Vec<ScriptCompletion> = Vec::new();
     let mut add = |text: &str, kind: &str| {
-        let wanted = text.starts_with(word) && show::is_name(text) && text != GUARD;
+        let wanted = text.starts_with(word) && show::is_name(text) && !text.starts_with(HIDDEN);
         if wanted && !found.iter().any(|known| known.text == text) {
             found.push(ScriptCompletion { text: text.to_owned(), kind: kind.to_owned() });
         }

@@ -82,17 +82,16 @@ pub(crate) fn settle(value: JsValue, context: &mut Context, state: &State) -> Re
         if let Some(PromiseState::Rejected(reason)) = promise.as_ref().map(JsPromise::state) {
             return Err(Broken::Threw(JsError::from_opaque(reason)));
         }
-        // A rejection that nobody handles ends the script, unless it is the script's own, which came first.
-        let unhandled = state.rejected.borrow_mut().pop();
-        if let Some(unhandled) = unhandled
-            && let Ok(unhandled) = JsPromise::from_object(unhandled)
-            && let PromiseState::Rejected(reason) = unhandled.state()
-        {
-            return Err(Broken::Threw(JsError::from_opaque(reason)));
-        }
         if !next(context, state)? {
             break;
         }
+    }
+    // A rejection that nobody has handled by now is an error of the script.
+    let unhandled = state.rejected.borrow_mut().pop();
+    if let Some(unhandled) = unhandled
+        && let PromiseState::Rejected(reason) = JsPromise::from_object(unhandled)?.state()
+    {
+        return Err(Broken::Threw(JsError::from_opaque(reason)));
     }
     match promise.map(|promise| promise.state()) {
         None => Ok(value),

@@ -1,23 +1,27 @@
 //! What is done to the text of a cell before it runs. All changes stay on their line, so that lines of errors are lines of
 //! the cell; columns are mapped back.
 //!
-//! - A top-level `let`, `const` or `class` becomes a `var`, so that a later cell may declare the name again.
+//! - What a top-level `let`, `const` or `class` declares becomes a global variable, so that a later cell may declare the
+//!   name again. An assignment to what is a constant at that time is an error all the same.
 //! - A cell with a top-level `await` or `return` becomes the body of an async function; what it declares stays global.
 //! - Loops and functions get a call of [`GUARD`], where a stop is seen, also below a callback of a built-in.
 
-use oxc_allocator::Allocator;
-use oxc_ast::ast::{
-    ArrowFunctionExpression, AwaitExpression, Class, DoWhileStatement, Expression, ForInStatement, ForOfStatement,
-    ForStatement, ForStatementInit, ForStatementLeft, Function, FunctionBody, ReturnStatement, Statement, StaticBlock,
-    VariableDeclaration, VariableDeclarationKind, WhileStatement,
-};
-use oxc_ast_visit::{Visit, walk};
-use oxc_parser::Parser;
-use oxc_span::{GetSpan, SourceType, Span};
-use oxc_syntax::scope::ScopeFlags;
+use std::collections::HashSet;
 
+use oxc_allocator::Allocator;
+use oxc_ast::ast::{ArrowFunctionExpression, Expression, Statement};
+use oxc_ast_visit::Visit;
+use oxc_parser::Parser;
+use oxc_span::SourceType;
+
+use crate::rewrite::{Names, Rewriter};
+
+/// How the names begin that no script should see.
+pub(crate) const HIDDEN: &str = "__aikit_";
 /// The function that loops and functions call.
 pub(crate) const GUARD: &str = "__aikit_tick";
+/// The function that stands before an assignment to a constant.
+pub(crate) const CONSTANT: &str = "__aikit_constant";
 /// How deep brackets may nest; the parsers are recursive.
 const NESTING: usize = 400;
 
@@ -36,19 +40,30 @@ pub(crate) struct Prepared {
     pub has_value: bool,
     /// Whether loops and functions look at the stop flag.
     pub guarded: bool,
+    /// What the cell declares as global.
+    pub declared: Declared,
     /// The way back to the cell.
     pub map: Map,
+}
+
+/// Names that a cell declares at its top level.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Declared {
+    /// By `const`.
+    pub constants: Vec<String>,
+    /// In any other way.
+    pub others: Vec<String>,
 }
 
 /// Maps places of the text that runs to places of the cell.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Map {
-    line_offset: u32,
+    pub line_offset: u32,
     /// Characters before the first line.
-    prelude: u32,
-    lines: u32,
+    pub prelude: u32,
+    pub lines: u32,
     /// Line, column, characters removed, characters inserted; in order.
-    edits: Vec<(u32, u32, u32, u32)>,
+    pub edits: Vec<(u32, u32, u32, u32)>,
 }
 
 impl Map {
@@ -107,18 +122,20 @@ impl Map {
         first
     }
 
-    /// The first line that is not empty.
-    pub fn first_line(&self, code: &str) -> u32 {
-        let empty = code.split('\n').take_while(|line| line.trim().is_empty()).count();
-        self.line_offset + u32::try_from(empty).unwrap_or(0).min(self.lines.saturating_sub(1)) + 1
+    /// The line of a cell that has but one.
+    pub fn only_line(&self, code: &str) -> Option<u32> {
+        let mut lines = (self.line_offset + 1..).zip(code.split('\n')).filter(|(_, text)| !text.trim().is_empty());
+        let (line, _) = lines.next()?;
+        lines.next().is_none().then_some(line)
     }
 }
 
-/// Prepares a cell or step. `None` if the text does not parse.
-pub(crate) fn prepare(code: &str, line_offset: u32) -> Option<Prepared> {
+/// Prepares a cell or step. `None` if the text does not parse. `constants` are the names that earlier cells declared as
+/// such.
+pub(crate) fn prepare(code: &str, line_offset: u32, constants: &HashSet<String>) -> Option<Prepared> {
     if code.trim_start().starts_with('{')
         && !code.trim_end().ends_with(';')
-        && let Some(prepared) = prepare_expression(code, line_offset)
+        && let Some(prepared) = prepare_expression(code, line_offset, constants)
     {
         // As in any console, a lone object literal is a value and not a block.
         return Some(prepared);
@@ -127,10 +144,12 @@ pub(crate) fn prepare(code: &str, line_offset: u32) -> Option<Prepared> {
     if code.contains("await") || code.contains("return") {
         let text = format!("{ASYNC_BODY}{code}\n}}");
         if let Some(arrow) = parse_arrow(&allocator, &text) {
-            let mut rewriter = Rewriter::new(code, ASYNC_BODY.len(), true);
+            let names = Names::of(&arrow.body.statements)?;
+            let mut rewriter = Rewriter::new(code, ASYNC_BODY.len(), true, names.fixed(constants));
             rewriter.statements(&arrow.body.statements);
             if rewriter.suspends {
-                return Some(rewriter.finish_wrapped(&arrow.body, line_offset));
+                let prepared = rewriter.finish_wrapped(&arrow.body, line_offset);
+                return Some(Prepared { declared: names.declared, ..prepared });
             }
         }
     }
@@ -139,17 +158,19 @@ pub(crate) fn prepare(code: &str, line_offset: u32) -> Option<Prepared> {
         return None;
     }
     let program = parsed.program;
-    let mut rewriter = Rewriter::new(code, 0, false);
+    let names = Names::of(&program.body)?;
+    let mut rewriter = Rewriter::new(code, 0, false, names.fixed(constants));
     rewriter.statements(&program.body);
     let has_value = match last(&program.body) {
         Some(statement) => matches!(statement, Statement::ExpressionStatement(_)),
         None => !program.directives.is_empty(),
     };
-    Some(rewriter.finish("", "", has_value, line_offset))
+    let prepared = rewriter.finish_plain(&program.directives, has_value, line_offset);
+    Some(Prepared { declared: names.declared, ..prepared })
 }
 
 /// Prepares an expression. `None` if the text is none.
-pub(crate) fn prepare_expression(code: &str, line_offset: u32) -> Option<Prepared> {
+pub(crate) fn prepare_expression(code: &str, line_offset: u32, constants: &HashSet<String>) -> Option<Prepared> {
     let allocator = Allocator::default();
     let text = format!("{ASYNC_VALUE}{code}\n)");
     let arrow = parse_arrow(&allocator, &text).filter(|arrow| arrow.expression)?;
@@ -164,7 +185,8 @@ pub(crate) fn prepare_expression(code: &str, line_offset: u32) -> Option<Prepare
     if inside.span.start as usize + 1 != ASYNC_VALUE.len() || inside.span.end as usize != text.len() {
         return None;
     }
-    let mut rewriter = Rewriter::new(code, ASYNC_VALUE.len(), false);
+    let names = Names::of(&arrow.body.statements)?;
+    let mut rewriter = Rewriter::new(code, ASYNC_VALUE.len(), false, names.fixed(constants));
     rewriter.visit_expression(&inside.expression);
     Some(if rewriter.suspends {
         rewriter.finish("(async()=>(", "\n))()", true, line_offset)
@@ -175,7 +197,7 @@ pub(crate) fn prepare_expression(code: &str, line_offset: u32) -> Option<Prepare
 
 /// The text as it stands, for what only the interpreter's own parser understands.
 pub(crate) fn verbatim(code: &str, line_offset: u32) -> Prepared {
-    Prepared { guarded: false, ..Rewriter::new(code, 0, false).finish("", "", true, line_offset) }
+    Prepared { guarded: false, ..Rewriter::new(code, 0, false, HashSet::new()).finish("", "", true, line_offset) }
 }
 
 /// Whether brackets nest so deep that a recursive parser is in danger. Brackets in strings count as well.
@@ -194,12 +216,21 @@ pub(crate) fn nests_too_deep(code: &str) -> bool {
 /// The text of a function as it was written.
 pub(crate) fn without_guards(text: &str) -> String {
     let call = format!("{GUARD}()");
-    if !text.contains(&call) {
-        return text.to_owned();
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(CONSTANT) {
+        plain.push_str(before);
+        rest = behind.split_once("'),").map_or(behind, |(_, behind)| behind);
     }
+    plain.push_str(rest);
     // Around an expression the guard stands as `(guard(),…)`, whose closing bracket has no mark of its own; parsing the
     // text again to find it would cost more than two brackets in a listing are worth.
-    text.replace(&format!(";{call};"), "").replace(&format!("{call};"), "").replace(&format!("{call},"), "")
+    plain.replace(&format!(";{call};"), "").replace(&format!("{call};"), "").replace(&format!("{call},"), "")
+}
+
+/// How many characters a text has.
+pub(crate) fn count(text: &str) -> u32 {
+    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
 }
 
 fn parse_arrow<'a>(
@@ -219,285 +250,9 @@ fn parse_arrow<'a>(
     }
 }
 
-fn last<'s, 'a>(statements: &'s [Statement<'a>]) -> Option<&'s Statement<'a>> {
+/// The last statement that does something.
+pub(crate) fn last<'s, 'a>(statements: &'s [Statement<'a>]) -> Option<&'s Statement<'a>> {
     statements.iter().rev().find(|statement| !matches!(statement, Statement::EmptyStatement(_)))
-}
-
-struct Edit {
-    at: usize,
-    remove: usize,
-    insert: String,
-}
-
-/// Collects the changes of one text.
-struct Rewriter<'c> {
-    code: &'c str,
-    /// What stands before the code in the text that was parsed.
-    shift: usize,
-    wrapped: bool,
-    edits: Vec<Edit>,
-    /// Functions around the place that is visited.
-    depth: usize,
-    /// Whether there is an `await` or `return` outside of functions.
-    suspends: bool,
-    names: Vec<String>,
-    functions: Vec<String>,
-}
-
-impl<'c> Rewriter<'c> {
-    fn new(code: &'c str, shift: usize, wrapped: bool) -> Self {
-        Self {
-            code,
-            shift,
-            wrapped,
-            edits: Vec::new(),
-            depth: 0,
-            suspends: false,
-            names: Vec::new(),
-            functions: Vec::new(),
-        }
-    }
-
-    fn edit(&mut self, at: u32, remove: usize, insert: impl Into<String>) {
-        let at = (at as usize).saturating_sub(self.shift);
-        self.edits.push(Edit { at, remove, insert: insert.into() });
-    }
-
-    fn statements<'a>(&mut self, statements: &[Statement<'a>]) {
-        for statement in statements {
-            match statement {
-                Statement::VariableDeclaration(declaration)
-                    if matches!(declaration.kind, VariableDeclarationKind::Let | VariableDeclarationKind::Const) =>
-                {
-                    self.declare(declaration);
-                    continue;
-                }
-                Statement::ClassDeclaration(class) => self.class(class),
-                Statement::FunctionDeclaration(function) if self.wrapped => {
-                    if let Some(id) = &function.id {
-                        self.names.push(id.name.to_string());
-                        self.functions.push(id.name.to_string());
-                    }
-                }
-                _ => {}
-            }
-            self.visit_statement(statement);
-        }
-    }
-
-    fn declare(&mut self, declaration: &VariableDeclaration<'_>) {
-        let keyword = declaration.kind.as_str().len();
-        let is_var = declaration.kind == VariableDeclarationKind::Var;
-        if self.wrapped {
-            let names = declaration.declarations.iter().flat_map(|one| one.id.get_binding_identifiers());
-            self.names.extend(names.map(|id| id.name.to_string()));
-            self.edit(declaration.span.start, keyword, "void(");
-        } else {
-            // Of the same length, so that columns stay.
-            self.edit(declaration.span.start, keyword, format!("{:keyword$}", "var"));
-        }
-        walk::walk_variable_declaration(self, declaration);
-        for one in declaration.declarations.iter().filter(|one| one.init.is_none() && !is_var) {
-            self.edit(one.span.end, 0, "=void 0");
-        }
-        if let Some(end) = declaration.declarations.last() {
-            if self.wrapped {
-                self.edit(end.span.end, 0, ");");
-            } else if end.init.is_none() {
-                self.edit(end.span.end, 0, ";");
-            }
-        }
-    }
-
-    fn class(&mut self, class: &Class<'_>) {
-        let Some(id) = &class.id else { return };
-        let var = if self.wrapped { "" } else { "var " };
-        if self.wrapped {
-            self.names.push(id.name.to_string());
-        }
-        self.edit(class.span.start, 0, format!("{var}{}=", id.name));
-        self.edit(class.span.end, 0, ";");
-    }
-
-    /// A loop's body: a guard at its beginning.
-    fn body(&mut self, body: &Statement<'_>) {
-        match body {
-            Statement::BlockStatement(block) => self.edit(block.span.start + 1, 0, format!("{GUARD}();")),
-            other => {
-                self.edit(other.span().start, 0, format!("{{{GUARD}();"));
-                // Behind what the visit of the body inserts at its end.
-                self.visit_statement(other);
-                self.edit(other.span().end, 0, "}");
-                return;
-            }
-        }
-        self.visit_statement(body);
-    }
-
-    /// The head of a `for` with a `var`: in a wrapped cell the names are global, so the keyword goes.
-    fn head(&mut self, declaration: &VariableDeclaration<'_>) {
-        if self.wrapped && self.depth == 0 && declaration.kind == VariableDeclarationKind::Var {
-            let names = declaration.declarations.iter().flat_map(|one| one.id.get_binding_identifiers());
-            self.names.extend(names.map(|id| id.name.to_string()));
-            self.edit(declaration.span.start, 3, "");
-            for one in &declaration.declarations {
-                self.visit_variable_declarator(one);
-            }
-        } else {
-            walk::walk_variable_declaration(self, declaration);
-        }
-    }
-
-    fn left(&mut self, left: &ForStatementLeft<'_>) {
-        match left {
-            ForStatementLeft::VariableDeclaration(declaration) => self.head(declaration),
-            other => self.visit_for_statement_left(other),
-        }
-    }
-
-    fn finish_wrapped(mut self, body: &FunctionBody<'_>, line_offset: u32) -> Prepared {
-        let mut has_value = true;
-        if let Some(Statement::ExpressionStatement(statement)) = last(&body.statements) {
-            let Span { start, end, .. } = statement.expression.span();
-            self.edits.insert(0, Edit { at: start as usize - self.shift, remove: 0, insert: "return (".into() });
-            self.edit(end, 0, ")");
-        } else if body.statements.is_empty() {
-            has_value = false;
-        }
-        self.names.sort();
-        self.names.dedup();
-        let mut prelude = String::new();
-        if !self.names.is_empty() {
-            prelude = format!("var {};", self.names.join(","));
-        }
-        prelude.push_str("(async()=>{");
-        for name in &self.functions {
-            prelude.push_str(&format!("this.{name}={name};"));
-        }
-        self.finish(&prelude, "\n})()", has_value, line_offset)
-    }
-
-    fn finish(mut self, prelude: &str, suffix: &str, has_value: bool, line_offset: u32) -> Prepared {
-        self.edits.sort_by_key(|edit| edit.at);
-        let mut text = "\n".repeat(line_offset as usize);
-        text.push_str(prelude);
-        let (mut from, mut line, mut line_start) = (0, 1, 0);
-        let mut edits = Vec::with_capacity(self.edits.len());
-        for edit in &self.edits {
-            let before = &self.code[from.min(edit.at)..edit.at];
-            text.push_str(before);
-            for (i, _) in before.match_indices('\n') {
-                line += 1;
-                line_start = edit.at - before.len() + i + 1;
-            }
-            text.push_str(&edit.insert);
-            let column = count(&self.code[line_start..edit.at]);
-            edits.push((line, column, u32::try_from(edit.remove).unwrap_or(0), count(&edit.insert)));
-            from = from.max(edit.at + edit.remove);
-        }
-        text.push_str(&self.code[from..]);
-        text.push_str(suffix);
-        let lines = u32::try_from(self.code.split('\n').count()).unwrap_or(u32::MAX);
-        Prepared { text, has_value, guarded: true, map: Map { line_offset, prelude: count(prelude), lines, edits } }
-    }
-}
-
-fn count(text: &str) -> u32 {
-    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
-}
-
-impl<'a> Visit<'a> for Rewriter<'_> {
-    fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
-        self.depth += 1;
-        walk::walk_function(self, it, flags);
-        self.depth -= 1;
-    }
-
-    fn visit_function_body(&mut self, it: &FunctionBody<'a>) {
-        let (at, before) = match it.directives.last() {
-            Some(directive) => (directive.span.end, ";"),
-            None => (it.span.start + 1, ""),
-        };
-        self.edit(at, 0, format!("{before}{GUARD}();"));
-        walk::walk_function_body(self, it);
-    }
-
-    fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
-        self.depth += 1;
-        self.visit_formal_parameters(&it.params);
-        if it.expression {
-            let span = it.body.statements.first().map(|statement| match statement {
-                Statement::ExpressionStatement(statement) => statement.expression.span(),
-                other => other.span(),
-            });
-            if let Some(span) = span {
-                self.edit(span.start, 0, format!("({GUARD}(),"));
-                it.body.statements.iter().for_each(|statement| self.visit_statement(statement));
-                self.edit(span.end, 0, ")");
-            }
-        } else {
-            self.visit_function_body(&it.body);
-        }
-        self.depth -= 1;
-    }
-
-    fn visit_static_block(&mut self, it: &StaticBlock<'a>) {
-        self.depth += 1;
-        walk::walk_static_block(self, it);
-        self.depth -= 1;
-    }
-
-    fn visit_variable_declaration(&mut self, it: &VariableDeclaration<'a>) {
-        if self.wrapped && self.depth == 0 && it.kind == VariableDeclarationKind::Var {
-            self.declare(it);
-        } else {
-            walk::walk_variable_declaration(self, it);
-        }
-    }
-
-    fn visit_while_statement(&mut self, it: &WhileStatement<'a>) {
-        self.visit_expression(&it.test);
-        self.body(&it.body);
-    }
-
-    fn visit_do_while_statement(&mut self, it: &DoWhileStatement<'a>) {
-        self.body(&it.body);
-        self.visit_expression(&it.test);
-    }
-
-    fn visit_for_statement(&mut self, it: &ForStatement<'a>) {
-        match &it.init {
-            Some(ForStatementInit::VariableDeclaration(declaration)) => self.head(declaration),
-            Some(init) => self.visit_for_statement_init(init),
-            None => {}
-        }
-        it.test.iter().for_each(|test| self.visit_expression(test));
-        it.update.iter().for_each(|update| self.visit_expression(update));
-        self.body(&it.body);
-    }
-
-    fn visit_for_in_statement(&mut self, it: &ForInStatement<'a>) {
-        self.left(&it.left);
-        self.visit_expression(&it.right);
-        self.body(&it.body);
-    }
-
-    fn visit_for_of_statement(&mut self, it: &ForOfStatement<'a>) {
-        self.suspends |= it.r#await && self.depth == 0;
-        self.left(&it.left);
-        self.visit_expression(&it.right);
-        self.body(&it.body);
-    }
-
-    fn visit_await_expression(&mut self, it: &AwaitExpression<'a>) {
-        self.suspends |= self.depth == 0;
-        walk::walk_await_expression(self, it);
-    }
-
-    fn visit_return_statement(&mut self, it: &ReturnStatement<'a>) {
-        self.suspends |= self.depth == 0;
-        walk::walk_return_statement(self, it);
-    }
 }
 
 #[cfg(test)]
@@ -505,23 +260,28 @@ mod tests {
     use super::*;
 
     fn text(code: &str) -> String {
-        prepare(code, 0).expect("parses").text.replace("__aikit_tick()", "T")
+        let constants = HashSet::from(["K".to_owned()]);
+        let text = prepare(code, 0, &constants).expect("parses").text;
+        text.replace("__aikit_tick()", "T").replace("__aikit_constant", "C")
     }
 
     #[test]
     fn cells_are_rewritten_on_their_lines() {
         for (code, expected) in [
             ("1+1", "1+1"),
-            ("let a = 1; const {b, c: [d]} = x\nclass E {}", "var a = 1; var   {b, c: [d]} = x\nvar E=class E {};"),
-            ("let a\n(f)()", "var a=void 0;\n(f)()"),
-            ("let a, b = 2", "var a=void 0, b = 2"),
+            (
+                "let a = 1; const {b, c: [d]} = x\nclass E {}",
+                "var E,a,b,d;void( a = 1);; void( {b, c: [d]} = x);\nE=class E {};",
+            ),
+            ("let a\n(f)()", "var a;void( a=void 0);\n(f)()"),
+            ("let a, b = 2", "var a,b;void( a=void 0, b = 2);"),
             ("{a: 1}", "({a: 1}\n)"),
             ("{let a = 1; f(a)}", "{let a = 1; f(a)}"),
             ("while(x) y", "while(x) {T;y}"),
             ("for (let i of x) { y }", "for (let i of x) {T; y }"),
             ("do x; while (y)", "do {T;x;} while (y)"),
             ("for(;;) for(;;);", "for(;;) {T;for(;;){T;;}}"),
-            ("let f = x => x", "var f = x => (T,x)"),
+            ("let f = x => x", "var f;void( f = x => (T,x));"),
             ("let f = await x, g = x => x", "var f,g;(async()=>{void( f = await x, g = x => (T,x));\n})()"),
             ("await 1; y => y", "(async()=>{await 1; return (y => (T,y))\n})()"),
             ("function f() { 'use strict' }", "function f() { 'use strict';T; }"),
@@ -531,17 +291,23 @@ mod tests {
             ("var a; await 1; class C {}", "var C,a;(async()=>{void( a);; await 1; C=class C {};\n})()"),
             ("for (var i = 0;;) await i", "var i;(async()=>{for ( i = 0;;) {T;await i}\n})()"),
             ("function f() {} return f", "var f;(async()=>{this.f=f;function f() {T;} return f\n})()"),
+            ("'use strict'; let a", "'use strict';;var a; void( a=void 0);"),
+            ("const a = 1; a = 2; a++", "var a;void( a = 1);; (C('a'),a = 2); (C('a'),a++)"),
+            ("x => K = x", "x => (T,(C('K'),K = x))"),
+            ("K => K = 1", "K => (T,K = 1)"),
+            ("while (1) K = 1", "while (1) {T;(C('K'),K = 1)}"),
             ("async () => await 1", "async () => (T,await 1)"),
         ] {
             assert_eq!(text(code), expected, "{code}");
         }
-        assert!(prepare("let a = ;", 0).is_none());
-        assert!(prepare("} {", 0).is_none());
+        assert!(prepare("let a = ;", 0, &HashSet::new()).is_none());
+        assert!(prepare("let a; class a {}", 0, &HashSet::new()).is_none());
+        assert!(prepare("} {", 0, &HashSet::new()).is_none());
     }
 
     #[test]
     fn places_are_mapped_back() {
-        let prepared = prepare("let a = await 1; b()\nfor (;;) c(); d", 2).expect("parses");
+        let prepared = prepare("let a = await 1; b()\nfor (;;) c(); d", 2, &HashSet::new()).expect("parses");
         let column = |line: usize, needle: &str| {
             let text = prepared.text.split('\n').nth(line - 1).expect("line");
             u32::try_from(text.find(needle).expect("needle") + 1).expect("short")

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub vars_object: RefCell<Option<JsObject>>,
     /// The built-in functions that ours call.
     pub builtins: RefCell<Builtins>,
+    /// Globals that were declared by `const`.
+    pub constants: RefCell<HashSet<String>>,
     /// The object behind `ctx`, kept when a script gives the name another value.
     pub ctx: RefCell<Option<JsObject>>,
     /// Instructions run so far, and at most.
@@ -224,7 +226,7 @@ impl State {
         let named = name.and_then(|name| map.find(code, name, place));
         let (line, column) = match named.or(place) {
             Some((line, column)) => (line, Some(column)),
-            None => (map.first_line(code), None),
+            None => (map.only_line(code)?, None),
         };
         Some(Place { source: source.clone(), line, column })
     }

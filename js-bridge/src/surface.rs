@@ -27,7 +27,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     convert::{to_js, to_json},
     failure, show,
-    source::GUARD,
+    source::{CONSTANT, GUARD},
     state::{Call, State, Task, Timer},
     vars,
 };
@@ -54,6 +54,18 @@ pub(crate) fn install(context: &mut Context, state: &State) -> JsResult<()> {
     let guard = function(context, guard, GUARD, 0);
     let fixed = PropertyDescriptor::builder().value(guard).writable(false).enumerable(false).configurable(false);
     global.define_property_or_throw(JsString::from(GUARD), fixed, context)?;
+
+    let constant = NativeFunction::from_fn_ptr(|_, args, context| {
+        let name = args.get_or_undefined(0).to_string(context)?.to_std_string_lossy();
+        if State::of(context).constants.borrow().contains(&name) {
+            let message = format!("`{name}` is a constant: it cannot be assigned to");
+            return Err(JsNativeError::typ().with_message(message).into());
+        }
+        Ok(JsValue::undefined())
+    });
+    let constant = function(context, constant, CONSTANT, 1);
+    let fixed = PropertyDescriptor::builder().value(constant).writable(false).enumerable(false).configurable(false);
+    global.define_property_or_throw(JsString::from(CONSTANT), fixed, context)?;
 
     for member in MEMBERS.iter().filter(|member| member.kind != MemberKind::Value) {
         let native = match member.kind {
@@ -94,12 +106,13 @@ pub(crate) fn install(context: &mut Context, state: &State) -> JsResult<()> {
     hide_guards(context, state)
 }
 
-fn function(context: &Context, native: NativeFunction, name: &str, length: usize) -> JsFunction {
+/// Makes a function that scripts can call.
+pub(crate) fn function(context: &Context, native: NativeFunction, name: &str, length: usize) -> JsFunction {
     FunctionObjectBuilder::new(context.realm(), native).name(JsString::from(name)).length(length).build()
 }
 
 /// Adds what a script may replace. Globals are not enumerable, as those of the language.
-fn add(object: &JsObject, name: &str, value: impl Into<JsValue>, global: bool) {
+pub(crate) fn add(object: &JsObject, name: &str, value: impl Into<JsValue>, global: bool) {
     let property = PropertyDescriptor::builder().value(value).writable(true).enumerable(!global).configurable(true);
     object.insert_property(JsString::from(name), property);
 }

@@ -181,7 +181,8 @@ pub(crate) fn sync(context: &mut Context, state: &State) -> Result<(), RunError>
                     cached.json = json;
                 }
             }
-            Err(Refused::Threw(error)) if error.as_engine().is_some() => break,
+            // The script has to stop, and with it the getter that was to be read.
+            Err(Refused::Threw(error)) if error.as_engine().is_some() => {}
             Err(why) => {
                 state.cached.borrow_mut().remove(&name);
                 failed = Some(why.into_run_error(&format!("`vars.{name}`")));

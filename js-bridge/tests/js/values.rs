@@ -73,6 +73,51 @@ fn globals_last_and_may_be_declared_again() {
 }
 
 #[test]
+fn constants_stay_what_they_are() {
+    session(|s| {
+        assert_eq!(
+            s.error_line("const k = 1\nk = 2"),
+            "TypeError: `k` is a constant: it cannot be assigned to @ Cell 1:2:1"
+        );
+        assert_eq!(
+            s.error_line("function f() { k++ }\nf()"),
+            "TypeError: `k` is a constant: it cannot be assigned to @ Cell 2:1:16 @ Cell 2:2:2"
+        );
+        assert_eq!(s.text("function g(k) { k = 5; return k } [g(1), k]"), "[ 5, 1 ]");
+        assert_eq!(s.text("f.toString()"), "function f() { (k++) }");
+        // Declared again as a variable, it is one, for earlier cells too.
+        assert_eq!(s.text("let k = 10; k = 11; f(); k"), "12");
+        assert!(s.error_line("let a = 1\nlet a = 2").starts_with("SyntaxError: "));
+        assert!(s.error_line("await 1; const b = 1\nlet b = 2").starts_with("SyntaxError: "));
+        assert_eq!(s.text("{ const k = 1; { let k = 2; k = 3 } } k"), "12");
+    });
+}
+
+#[test]
+fn one_call_does_not_take_the_process_down() {
+    session(|s| {
+        let deep = "let d = []; for (let i = 0; i < 30000; i++) d = [d];";
+        for (code, expected) in [
+            ("'x'.repeat(2 ** 30)", "RangeError: the text would be longer than 134217728 characters"),
+            ("'x'.padEnd(2 ** 31)", "RangeError: the text would be longer than 134217728 characters"),
+            (format!("{deep} JSON.stringify(d)").as_str(), "RangeError: the value nests deeper than 2000 levels"),
+            ("const o = {}; o.o = [o]; JSON.stringify(o)", "TypeError: cyclic object value"),
+            ("JSON.parse('['.repeat(100000))", "SyntaxError: recursion limit exceeded"),
+            ("new ArrayBuffer(2 ** 40)", "RangeError: "),
+            ("new Array(-1)", "RangeError: "),
+        ] {
+            let line = s.error_line(code);
+            assert!(line.starts_with(expected), "{code}: {line}");
+        }
+        assert_eq!(
+            s.text("'ab'.repeat(3) + 'é'.repeat(2) + ''.repeat(9) + 'x'.repeat(0) + 'a'.padStart(3, '-')"),
+            "abababéé--a"
+        );
+        assert_eq!(s.text("JSON.stringify({ a: [1, { b: null }] }, null, 1).length"), "40");
+    });
+}
+
+#[test]
 fn values_cross_as_json() {
     session(|s| {
         for (code, expected) in [
@@ -134,6 +179,8 @@ fn errors_name_their_place() {
             ("await new Promise(() => {})", "Error: the awaited promise can never be settled"),
             ("(function r() { r() })()", "RangeError: the call stack is exhausted"),
             ("((((((((", "SyntaxError: the code ends too early"),
+            ("0\n\nconst { a } = null", "TypeError: Cannot destructure 'null' value @ Cell 15:3:7"),
+            ("0\nimport a from 'b'", "SyntaxError: there are no modules here"),
         ] {
             let line = s.error_line(code);
             assert!(line.starts_with(expected), "{code}\n got {line}\nwant {expected}");
@@ -144,7 +191,7 @@ fn errors_name_their_place() {
         // A function of an earlier cell is named with that cell.
         s.text("function early() {\n  undefined.x\n}");
         let line = s.error_line("\n\nearly()");
-        assert!(line.contains("@ Cell 17:2:") && line.contains("@ Cell 18:3:"), "{line}");
+        assert!(line.contains("@ Cell 19:2:") && line.contains("@ Cell 20:3:"), "{line}");
     });
 }
 

@@ -1,0 +1,393 @@
+//! Finds what is to be changed in the text of a cell, by its syntax tree. See [`crate::source`].
+
+use std::collections::HashSet;
+
+use oxc_ast::ast::{
+    ArrowFunctionExpression, AssignmentExpression, AssignmentTarget, AwaitExpression, BindingIdentifier, Class,
+    Directive, DoWhileStatement, ForInStatement, ForOfStatement, ForStatement, ForStatementInit, ForStatementLeft,
+    Function, FunctionBody, IdentifierReference, ReturnStatement, SimpleAssignmentTarget, Statement, StaticBlock,
+    UpdateExpression, VariableDeclaration, VariableDeclarationKind, WhileStatement,
+};
+use oxc_ast_visit::{Visit, walk};
+use oxc_span::{GetSpan, Span};
+use oxc_syntax::scope::ScopeFlags;
+
+use crate::source::{CONSTANT, Declared, GUARD, Map, Prepared, count, last};
+
+/// What a cell declares.
+#[derive(Default)]
+pub(crate) struct Names {
+    /// At the top level.
+    pub declared: Declared,
+    /// How often each name is declared, at any level.
+    seen: Vec<String>,
+}
+
+impl Names {
+    /// Looks through the statements of a cell; `None` if a name is declared twice where that is an error.
+    pub fn of(statements: &[Statement<'_>]) -> Option<Names> {
+        let mut names = Names::default();
+        let mut lexical: Vec<String> = Vec::new();
+        let mut functional: Vec<String> = Vec::new();
+        for statement in statements {
+            match statement {
+                Statement::VariableDeclaration(declaration) => {
+                    let declared = declaration.declarations.iter().flat_map(|one| one.id.get_binding_identifiers());
+                    let declared = declared.map(|id| id.name.to_string());
+                    match declaration.kind {
+                        VariableDeclarationKind::Var => functional.extend(declared),
+                        VariableDeclarationKind::Const => {
+                            let before = lexical.len();
+                            lexical.extend(declared);
+                            names.declared.constants.extend_from_slice(&lexical[before..]);
+                        }
+                        _ => lexical.extend(declared),
+                    }
+                }
+                Statement::ClassDeclaration(class) => lexical.extend(class.id.iter().map(|id| id.name.to_string())),
+                Statement::FunctionDeclaration(function) => {
+                    functional.extend(function.id.iter().map(|id| id.name.to_string()));
+                }
+                _ => {}
+            }
+            names.visit_statement(statement);
+        }
+        let mut unique = HashSet::new();
+        if !lexical.iter().all(|name| unique.insert(name)) || functional.iter().any(|name| unique.contains(name)) {
+            return None;
+        }
+        names.declared.others =
+            lexical.iter().filter(|name| !names.declared.constants.contains(name)).cloned().collect();
+        names.declared.others.extend(functional);
+        Some(names)
+    }
+
+    /// The constants among the names that stand for a global wherever they stand in this cell.
+    pub fn fixed(&self, constants: &HashSet<String>) -> HashSet<String> {
+        let times = |name: &String| self.seen.iter().filter(|seen| *seen == name).count();
+        let own = self.declared.constants.iter().filter(|name| times(name) == 1);
+        own.chain(constants.iter().filter(|name| times(name) == 0)).cloned().collect()
+    }
+}
+
+impl<'a> Visit<'a> for Names {
+    fn visit_binding_identifier(&mut self, it: &BindingIdentifier<'a>) {
+        self.seen.push(it.name.to_string());
+    }
+}
+
+/// A change of the text.
+struct Edit {
+    at: usize,
+    remove: usize,
+    insert: String,
+}
+
+/// Collects the changes of one text.
+pub(crate) struct Rewriter<'c> {
+    code: &'c str,
+    /// What stands before the code in the text that was parsed.
+    shift: usize,
+    wrapped: bool,
+    edits: Vec<Edit>,
+    /// Functions around the place that is visited.
+    depth: usize,
+    /// Whether there is an `await` or `return` outside of functions.
+    pub suspends: bool,
+    /// Names that become global variables.
+    names: Vec<String>,
+    functions: Vec<String>,
+    /// Names whose assignments have to be watched.
+    fixed: HashSet<String>,
+}
+
+impl<'c> Rewriter<'c> {
+    /// For a text that was parsed with `shift` bytes before it; `wrapped` in an async function.
+    pub fn new(code: &'c str, shift: usize, wrapped: bool, fixed: HashSet<String>) -> Self {
+        Self {
+            code,
+            shift,
+            wrapped,
+            edits: Vec::new(),
+            depth: 0,
+            suspends: false,
+            names: Vec::new(),
+            functions: Vec::new(),
+            fixed,
+        }
+    }
+
+    fn edit(&mut self, at: u32, remove: usize, insert: impl Into<String>) {
+        let at = (at as usize).saturating_sub(self.shift);
+        self.edits.push(Edit { at, remove, insert: insert.into() });
+    }
+
+    /// Visits the statements of the top level.
+    pub fn statements<'a>(&mut self, statements: &[Statement<'a>]) {
+        for statement in statements {
+            match statement {
+                Statement::VariableDeclaration(declaration)
+                    if matches!(
+                        declaration.kind,
+                        VariableDeclarationKind::Let | VariableDeclarationKind::Const | VariableDeclarationKind::Var
+                    ) =>
+                {
+                    self.declare(declaration);
+                    continue;
+                }
+                Statement::ClassDeclaration(class) => self.class(class),
+                Statement::FunctionDeclaration(function) if self.wrapped => {
+                    if let Some(id) = &function.id {
+                        self.names.push(id.name.to_string());
+                        self.functions.push(id.name.to_string());
+                    }
+                }
+                _ => {}
+            }
+            self.visit_statement(statement);
+        }
+    }
+
+    /// A declaration becomes assignments to global variables. The interpreter knows the place of an assignment, but not
+    /// that of a declaration.
+    fn declare(&mut self, declaration: &VariableDeclaration<'_>) {
+        let is_var = declaration.kind == VariableDeclarationKind::Var;
+        let names = declaration.declarations.iter().flat_map(|one| one.id.get_binding_identifiers());
+        self.names.extend(names.map(|id| id.name.to_string()));
+        self.edit(declaration.span.start, declaration.kind.as_str().len(), "void(");
+        walk::walk_variable_declaration(self, declaration);
+        for one in declaration.declarations.iter().filter(|one| one.init.is_none() && !is_var) {
+            self.edit(one.span.end, 0, "=void 0");
+        }
+        if let Some(end) = declaration.declarations.last() {
+            self.edit(end.span.end, 0, ");");
+        }
+    }
+
+    fn class(&mut self, class: &Class<'_>) {
+        let Some(id) = &class.id else { return };
+        self.names.push(id.name.to_string());
+        self.edit(class.span.start, 0, format!("{}=", id.name));
+        self.edit(class.span.end, 0, ";");
+    }
+
+    /// A loop's body: a guard at its beginning.
+    fn body(&mut self, body: &Statement<'_>) {
+        match body {
+            Statement::BlockStatement(block) => self.edit(block.span.start + 1, 0, format!("{GUARD}();")),
+            other => {
+                self.edit(other.span().start, 0, format!("{{{GUARD}();"));
+                // Behind what the visit of the body inserts at its end.
+                self.visit_statement(other);
+                self.edit(other.span().end, 0, "}");
+                return;
+            }
+        }
+        self.visit_statement(body);
+    }
+
+    /// The head of a `for` with a `var`: in a wrapped cell the names are global, so the keyword goes.
+    fn head(&mut self, declaration: &VariableDeclaration<'_>) {
+        if self.wrapped && self.depth == 0 && declaration.kind == VariableDeclarationKind::Var {
+            let names = declaration.declarations.iter().flat_map(|one| one.id.get_binding_identifiers());
+            self.names.extend(names.map(|id| id.name.to_string()));
+            self.edit(declaration.span.start, 3, "");
+            for one in &declaration.declarations {
+                self.visit_variable_declarator(one);
+            }
+        } else {
+            walk::walk_variable_declaration(self, declaration);
+        }
+    }
+
+    fn constant(&self, id: &IdentifierReference<'_>) -> Option<String> {
+        self.fixed.contains(id.name.as_str()).then(|| id.name.to_string())
+    }
+
+    /// Puts the check of a constant before an assignment.
+    fn checked(&mut self, constant: Option<String>, span: Span, visit: impl FnOnce(&mut Self)) {
+        let Some(name) = constant else { return visit(self) };
+        self.edit(span.start, 0, format!("({CONSTANT}('{name}'),"));
+        visit(self);
+        self.edit(span.end, 0, ")");
+    }
+
+    fn left(&mut self, left: &ForStatementLeft<'_>) {
+        match left {
+            ForStatementLeft::VariableDeclaration(declaration) => self.head(declaration),
+            other => self.visit_for_statement_left(other),
+        }
+    }
+
+    fn declarations(&mut self) -> String {
+        self.names.sort();
+        self.names.dedup();
+        if self.names.is_empty() { String::new() } else { format!("var {};", self.names.join(",")) }
+    }
+
+    /// The text of a script.
+    pub fn finish_plain(mut self, directives: &[Directive<'_>], has_value: bool, line_offset: u32) -> Prepared {
+        let mut prelude = self.declarations();
+        if let Some(directive) = directives.last().filter(|_| !prelude.is_empty()) {
+            // Directives have to stay first.
+            self.edit(directive.span.end, 0, format!(";{}", std::mem::take(&mut prelude)));
+        }
+        self.finish(&prelude, "", has_value, line_offset)
+    }
+
+    /// The text of a script in an async function.
+    pub fn finish_wrapped(mut self, body: &FunctionBody<'_>, line_offset: u32) -> Prepared {
+        if let Some(Statement::ExpressionStatement(statement)) = last(&body.statements) {
+            let Span { start, end, .. } = statement.expression.span();
+            self.edits.insert(0, Edit { at: start as usize - self.shift, remove: 0, insert: "return (".into() });
+            self.edit(end, 0, ")");
+        }
+        let mut prelude = self.declarations();
+        prelude.push_str("(async()=>{");
+        for name in &self.functions {
+            prelude.push_str(&format!("this.{name}={name};"));
+        }
+        self.finish(&prelude, "\n})()", true, line_offset)
+    }
+
+    /// The text with something before and behind it.
+    pub fn finish(mut self, prelude: &str, suffix: &str, has_value: bool, line_offset: u32) -> Prepared {
+        self.edits.sort_by_key(|edit| edit.at);
+        let mut text = "\n".repeat(line_offset as usize);
+        text.push_str(prelude);
+        let (mut from, mut line, mut line_start) = (0, 1, 0);
+        let mut edits = Vec::with_capacity(self.edits.len());
+        for edit in &self.edits {
+            let before = &self.code[from.min(edit.at)..edit.at];
+            text.push_str(before);
+            for (i, _) in before.match_indices('\n') {
+                line += 1;
+                line_start = edit.at - before.len() + i + 1;
+            }
+            text.push_str(&edit.insert);
+            let column = count(&self.code[line_start..edit.at]);
+            edits.push((line, column, u32::try_from(edit.remove).unwrap_or(0), count(&edit.insert)));
+            from = from.max(edit.at + edit.remove);
+        }
+        text.push_str(&self.code[from..]);
+        text.push_str(suffix);
+        let lines = u32::try_from(self.code.split('\n').count()).unwrap_or(u32::MAX);
+        Prepared {
+            text,
+            has_value,
+            guarded: true,
+            declared: Declared::default(),
+            map: Map { line_offset, prelude: count(prelude), lines, edits },
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Rewriter<'_> {
+    fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
+        self.depth += 1;
+        walk::walk_function(self, it, flags);
+        self.depth -= 1;
+    }
+
+    fn visit_function_body(&mut self, it: &FunctionBody<'a>) {
+        let (at, before) = match it.directives.last() {
+            Some(directive) => (directive.span.end, ";"),
+            None => (it.span.start + 1, ""),
+        };
+        self.edit(at, 0, format!("{before}{GUARD}();"));
+        walk::walk_function_body(self, it);
+    }
+
+    fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
+        self.depth += 1;
+        self.visit_formal_parameters(&it.params);
+        if it.expression {
+            let span = it.body.statements.first().map(|statement| match statement {
+                Statement::ExpressionStatement(statement) => statement.expression.span(),
+                other => other.span(),
+            });
+            if let Some(span) = span {
+                self.edit(span.start, 0, format!("({GUARD}(),"));
+                it.body.statements.iter().for_each(|statement| self.visit_statement(statement));
+                self.edit(span.end, 0, ")");
+            }
+        } else {
+            self.visit_function_body(&it.body);
+        }
+        self.depth -= 1;
+    }
+
+    fn visit_static_block(&mut self, it: &StaticBlock<'a>) {
+        self.depth += 1;
+        walk::walk_static_block(self, it);
+        self.depth -= 1;
+    }
+
+    fn visit_variable_declaration(&mut self, it: &VariableDeclaration<'a>) {
+        if self.wrapped && self.depth == 0 && it.kind == VariableDeclarationKind::Var {
+            self.declare(it);
+        } else {
+            walk::walk_variable_declaration(self, it);
+        }
+    }
+
+    fn visit_while_statement(&mut self, it: &WhileStatement<'a>) {
+        self.visit_expression(&it.test);
+        self.body(&it.body);
+    }
+
+    fn visit_do_while_statement(&mut self, it: &DoWhileStatement<'a>) {
+        self.body(&it.body);
+        self.visit_expression(&it.test);
+    }
+
+    fn visit_for_statement(&mut self, it: &ForStatement<'a>) {
+        match &it.init {
+            Some(ForStatementInit::VariableDeclaration(declaration)) => self.head(declaration),
+            Some(init) => self.visit_for_statement_init(init),
+            None => {}
+        }
+        it.test.iter().for_each(|test| self.visit_expression(test));
+        it.update.iter().for_each(|update| self.visit_expression(update));
+        self.body(&it.body);
+    }
+
+    fn visit_for_in_statement(&mut self, it: &ForInStatement<'a>) {
+        self.left(&it.left);
+        self.visit_expression(&it.right);
+        self.body(&it.body);
+    }
+
+    fn visit_for_of_statement(&mut self, it: &ForOfStatement<'a>) {
+        self.suspends |= it.r#await && self.depth == 0;
+        self.left(&it.left);
+        self.visit_expression(&it.right);
+        self.body(&it.body);
+    }
+
+    fn visit_assignment_expression(&mut self, it: &AssignmentExpression<'a>) {
+        let constant = match &it.left {
+            AssignmentTarget::AssignmentTargetIdentifier(id) => self.constant(id),
+            _ => None,
+        };
+        self.checked(constant, it.span, |rewriter| walk::walk_assignment_expression(rewriter, it));
+    }
+
+    fn visit_update_expression(&mut self, it: &UpdateExpression<'a>) {
+        let constant = match &it.argument {
+            SimpleAssignmentTarget::AssignmentTargetIdentifier(id) => self.constant(id),
+            _ => None,
+        };
+        self.checked(constant, it.span, |rewriter| walk::walk_update_expression(rewriter, it));
+    }
+
+    fn visit_await_expression(&mut self, it: &AwaitExpression<'a>) {
+        self.suspends |= self.depth == 0;
+        walk::walk_await_expression(self, it);
+    }
+
+    fn visit_return_statement(&mut self, it: &ReturnStatement<'a>) {
+        self.suspends |= self.depth == 0;
+        walk::walk_return_statement(self, it);
+    }
+}
