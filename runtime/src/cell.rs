@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aikit_core::{Diagnostic, Language, Place, RunError, Scope, record::HistoryEntry};
+use aikit_spec::CheckContext;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -157,6 +158,11 @@ pub trait CellEngine: Send + Sync {
 
     /// Whether a script is complete.
     async fn is_complete_script(&self, language: Language, code: &str) -> Completeness;
+
+    /// What surrounds the tenant's documents, for editor features.
+    fn check_context(&self) -> CheckContext {
+        CheckContext::default()
+    }
 
     /// The agents of the tenant, for completion of `%run` and `%%run`.
     async fn agent_names(&self) -> Vec<String>;

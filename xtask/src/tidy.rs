@@ -22,7 +22,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("lua-bridge", &["core", "runtime"]),
     ("js-bridge", &["core", "runtime"]),
     ("transport", &[]),
-    ("kernel", &["core", "ide", "runtime", "spec", "transport"]),
+    ("kernel", &["core", "ide", "runtime", "transport"]),
     ("lsp", &["core", "ide", "transport"]),
     ("dap", &["core", "spec", "runtime", "transport"]),
     (

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use aikit_core::{Language, Scope, record::HistoryEntry};
 use aikit_spec::{
+    CheckContext,
     cell::{self, CellKind},
     plan::ModelPlan,
 };
@@ -102,6 +103,10 @@ impl CellEngine for Session {
 
     async fn is_complete_script(&self, language: Language, code: &str) -> Completeness {
         self.engine.ports().scripts.is_complete(language, code).await
+    }
+
+    fn check_context(&self) -> CheckContext {
+        self.engine.check_context()
     }
 
     async fn agent_names(&self) -> Vec<String> {

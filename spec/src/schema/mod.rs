@@ -1,6 +1,6 @@
 //! The JSON Schema of the language, generated from the Rust types, and what editors ask of it.
 
-mod view;
+pub mod view;
 
 use std::sync::LazyLock;
 

@@ -1,0 +1,191 @@
+//! Names that a document declares, and what can be read inside its texts.
+
+use aikit_core::surface::{GLOBALS, MEMBERS, MemberKind};
+use aikit_spec::{
+    CheckContext,
+    roots::{Roots, Shape},
+};
+use aikit_yaml::Segment;
+use serde_json::Value;
+
+use crate::outline::{Id, Outline};
+
+/// What surrounds a document.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Providers, built-in tools and the tenant.
+    pub context: CheckContext,
+    /// The tenant's agents.
+    pub agents: Vec<String>,
+}
+
+/// A name that can stand somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) detail: String,
+    pub(crate) doc: String,
+}
+
+impl Named {
+    fn new(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), detail: detail.into(), doc: String::new() }
+    }
+}
+
+/// The names of a namespace: `builtin`, `model`, `prompt`, `provider`, `secret`, `step`, `tool`.
+pub(crate) fn declared(outline: &Outline<'_>, around: &Surroundings, namespace: &str) -> Vec<Named> {
+    let keys = |path: &[&str], detail: &str| -> Vec<Named> {
+        let block = outline.under(path);
+        let children = block.map(|id| outline.children(id)).unwrap_or_default();
+        children.iter().filter_map(|child| Some(Named::new(outline.name(*child)?, detail))).collect()
+    };
+    let builtins = || {
+        around.context.builtins.iter().map(|tool| Named {
+            name: tool.name.clone(),
+            detail: "built-in tool".into(),
+            doc: tool.description.clone(),
+        })
+    };
+    match namespace {
+        "builtin" => builtins().collect(),
+        "model" => {
+            let mut all = keys(&["intelligence", "models"], "declared model");
+            all.push(Named::new("scripted/auto", "simulated model"));
+            all
+        }
+        "prompt" => keys(&["intelligence", "prompts", "templates"], "prompt"),
+        "secret" => keys(&["governance", "security", "secrets"], "credential"),
+        "provider" => around.context.providers.iter().map(|name| Named::new(name, "provider")).collect(),
+        "step" => steps(outline).into_iter().map(|(name, _)| Named::new(name, "step")).collect(),
+        "tool" => {
+            let tools = outline.under(&["integration", "tools"]).map(|id| outline.children(id)).unwrap_or_default();
+            let name = |id: &Id| outline.scalar(*id).or_else(|| outline.scalar_of(*id, "name"));
+            let of = |id: &Id| {
+                let name = name(id)?;
+                let known = builtins().find(|tool| tool.name == name);
+                Some(known.unwrap_or_else(|| Named {
+                    name: name.to_owned(),
+                    detail: "tool".into(),
+                    doc: outline.scalar_of(*id, "description").unwrap_or_default().to_owned(),
+                }))
+            };
+            tools.iter().filter_map(of).collect()
+        }
+        "agent" => around.agents.iter().map(|name| Named::new(name, "agent")).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The steps of the document, nested ones included, with their nodes.
+pub(crate) fn steps<'t>(outline: &Outline<'t>) -> Vec<(String, Id)> {
+    let block = outline.under(&["behavior", "steps"]).or_else(|| outline.under(&["behavior", "workflow", "steps"]));
+    let Some(block) = block else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut open: Vec<Id> = vec![block];
+    while let Some(at) = open.pop() {
+        for child in outline.children(at) {
+            let is_step = matches!(outline.node(*child).step, Segment::Index(_));
+            if let Some(name) = outline.scalar_of(*child, "name").filter(|_| is_step) {
+                found.push((name.to_owned(), *child));
+            }
+            open.push(*child);
+        }
+    }
+    found.sort_by_key(|(_, id)| *id);
+    found
+}
+
+/// What the text at `path` can read. The steps that stand before it are known; the one that it is part of is not.
+pub(crate) fn roots(outline: &Outline<'_>, path: &[Segment]) -> Roots {
+    let own = outline.find(path).unwrap_or(usize::MAX);
+    let value = |path: &[&str]| {
+        let id = outline.under(path)?;
+        let parsed = aikit_yaml::parse(outline.source(id));
+        Some(parsed.documents.first()?.root.to_json())
+    };
+    let mut roots = Roots::standard();
+    if let Some(inputs) = value(&["interface", "inputs"]) {
+        roots = roots.with_inputs(&inputs);
+    }
+    roots = match value(&["behavior", "state_schema"]) {
+        Some(schema) => roots.with_state(&schema),
+        None => roots.with("state", Shape::closed(written_state(outline).into_iter().map(|key| (key, Shape::Any)))),
+    };
+    for (name, id) in steps(outline) {
+        if id < own && !path.starts_with(&outline.path(id)) {
+            let output = outline.child(id, "output").and_then(|output| {
+                let parsed = aikit_yaml::parse(outline.source(output));
+                Some(parsed.documents.first()?.root.to_json())
+            });
+            roots = roots.with_step(name, output.as_ref().filter(|schema| Value::is_object(schema)));
+        }
+    }
+    roots
+}
+
+/// The keys of the state that the document writes.
+fn written_state(outline: &Outline<'_>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let initial = outline.under(&["behavior", "state", "initial"]);
+    let mut add = |id: Option<Id>| {
+        for child in id.map(|id| outline.children(id)).unwrap_or_default() {
+            if let Some(name) = outline.name(*child) {
+                let name = name.strip_prefix("state.").unwrap_or(name);
+                names.push(name.split('.').next().unwrap_or(name).to_owned());
+            }
+        }
+    };
+    add(initial);
+    for (_, step) in steps(outline) {
+        add(outline.child(step, "set"));
+        add(outline.child(step, "save"));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The members of a shape, with what they are.
+pub(crate) fn members(shape: &Shape) -> Vec<Named> {
+    let Shape::Object { members, .. } = shape else { return Vec::new() };
+    members.iter().map(|(name, shape)| Named::new(name, shape_name(shape))).collect()
+}
+
+/// A shape in words.
+pub(crate) fn shape_name(shape: &Shape) -> String {
+    match shape {
+        Shape::Any => "anything".into(),
+        Shape::Scalar(what) => (*what).to_owned(),
+        Shape::List(_) => "a list".into(),
+        Shape::Object { .. } => "an object".into(),
+    }
+}
+
+/// The next names of the host surface below `owners`; the globals without one.
+pub(crate) fn surface(owners: &[&str]) -> Vec<Named> {
+    if owners.is_empty() {
+        return GLOBALS
+            .iter()
+            .map(|(name, doc)| Named { name: (*name).into(), detail: "host".into(), doc: (*doc).into() })
+            .collect();
+    }
+    let prefix = format!("{}.", owners.join("."));
+    let mut found: Vec<Named> = Vec::new();
+    for member in MEMBERS {
+        let Some(rest) = member.path.strip_prefix(&prefix) else { continue };
+        let named = match rest.split_once('.') {
+            Some((group, _)) => Named::new(group, "host"),
+            None => Named { name: rest.into(), detail: member.signature(), doc: member.doc.into() },
+        };
+        if !found.iter().any(|known| known.name == named.name) {
+            found.push(named);
+        }
+    }
+    found
+}
+
+/// Whether the member is called rather than read.
+pub(crate) fn is_call(path: &str) -> bool {
+    aikit_core::surface::member(path).is_some_and(|member| member.kind != MemberKind::Value)
+}
