@@ -204,6 +204,29 @@ fn unavailable(language: Language) -> ScriptOutcome {
     }
 }
 
+impl ThreadScripts {
+    /// A thread that died without an answer took its interpreter with it; the next script gets a new one. What was to stop
+    /// the script counts as the cause, should the interpreter have died of that.
+    fn ended(
+        &self,
+        outcome: Result<ScriptOutcome, oneshot::error::RecvError>,
+        language: Language,
+        isolated: bool,
+        cause: StopCause,
+    ) -> ScriptOutcome {
+        outcome.unwrap_or_else(|_| {
+            if !isolated {
+                self.forget(language);
+            }
+            ScriptOutcome::Stopped { cause, state_lost: !isolated }
+        })
+    }
+
+    fn forget(&self, language: Language) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(&language);
+    }
+}
+
 #[async_trait]
 impl Scripts for ThreadScripts {
     async fn run(&self, job: ScriptJob, calls: Arc<dyn HostCalls>, cancel: CancellationToken) -> ScriptOutcome {
@@ -222,7 +245,8 @@ impl Scripts for ThreadScripts {
         });
         let (language, wall) = (job.language, job.limits.wall);
         let (reply, mut outcome) = oneshot::channel();
-        if matches!(job.mode, ScriptMode::Isolated { .. }) {
+        let isolated = matches!(job.mode, ScriptMode::Isolated { .. });
+        if isolated {
             let Some(factory) = self.factories.get(&language).cloned() else { return unavailable(language) };
             let spawned = thread::Builder::new()
                 .name(format!("{}-isolated", language.keyword()))
@@ -235,19 +259,19 @@ impl Scripts for ThreadScripts {
             let Some(thread) = self.cell_thread(language) else { return unavailable(language) };
             let request = Request::Run { job: Box::new(job), host, reply };
             if thread.requests.send(request).is_err() {
-                // The thread died of an earlier script; the next one gets a new thread.
-                self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(&language);
+                // The thread died while no script ran, so nobody was told yet.
+                self.forget(language);
                 return ScriptOutcome::Stopped { cause: StopCause::Crash, state_lost: true };
             }
         }
         let cause = tokio::select! {
             biased;
-            done = &mut outcome => return ended(done),
+            done = &mut outcome => return self.ended(done, language, isolated, StopCause::Crash),
             () = cancel.cancelled() => StopCause::Interrupt,
             () = tokio::time::sleep(wall) => StopCause::Time,
         };
         stop.stop(cause);
-        ended(outcome.await)
+        self.ended(outcome.await, language, isolated, cause)
     }
 
     async fn complete(&self, language: Language, code: &str, cursor: usize) -> Vec<ScriptCompletion> {
@@ -275,7 +299,98 @@ impl Scripts for ThreadScripts {
     }
 }
 
-/// A thread that died without an answer took its interpreter with it.
-fn ended(outcome: Result<ScriptOutcome, oneshot::error::RecvError>) -> ScriptOutcome {
-    outcome.unwrap_or(ScriptOutcome::Stopped { cause: StopCause::Crash, state_lost: true })
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::ports::ScriptLimits;
+
+    /// `die` panics at once, `wait` when it is stopped; anything else succeeds.
+    struct Fragile;
+
+    impl ScriptEngine for Fragile {
+        fn run(&mut self, job: &ScriptJob, host: &Arc<dyn EngineHost>) -> ScriptOutcome {
+            match job.code.as_str() {
+                "die" => panic!("on purpose"),
+                "wait" => {
+                    while host.wait(None) != HostEvent::Stopped {}
+                    panic!("on purpose, when stopped")
+                }
+                _ => ScriptOutcome::Done { value: None },
+            }
+        }
+
+        fn complete(&mut self, _code: &str, _cursor: usize) -> Vec<ScriptCompletion> {
+            Vec::new()
+        }
+
+        fn inspect(&mut self, _code: &str, _cursor: usize) -> Option<Inspection> {
+            None
+        }
+
+        fn is_complete(&mut self, _code: &str) -> Completeness {
+            Completeness::Unknown
+        }
+    }
+
+    struct Factory;
+
+    impl EngineFactory for Factory {
+        fn language(&self) -> Language {
+            Language::Lua
+        }
+
+        fn create(&self) -> Box<dyn ScriptEngine> {
+            Box::new(Fragile)
+        }
+    }
+
+    struct Nobody;
+
+    #[async_trait]
+    impl HostCalls for Nobody {
+        async fn call(&self, _method: &str, _args: Vec<Value>) -> Result<Value, RunError> {
+            Ok(Value::Null)
+        }
+
+        fn emit(&self, _event: CellEvent) {}
+    }
+
+    async fn run(scripts: &ThreadScripts, code: &str, interrupt: Option<Duration>) -> ScriptOutcome {
+        let job = ScriptJob {
+            language: Language::Lua,
+            name: "Cell".into(),
+            code: code.into(),
+            line_offset: 0,
+            mode: ScriptMode::Cell,
+            limits: ScriptLimits::default(),
+            context: json!({}),
+        };
+        let cancel = CancellationToken::new();
+        if let Some(after) = interrupt {
+            let cancel = cancel.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                cancel.cancel();
+            });
+        }
+        scripts.run(job, Arc::new(Nobody), cancel).await
+    }
+
+    #[tokio::test]
+    async fn the_death_of_an_interpreter_is_told_once_and_to_the_script_that_met_it() {
+        let scripts = ThreadScripts::new([Arc::new(Factory) as Arc<dyn EngineFactory>], Vars::default());
+        let fine = ScriptOutcome::Done { value: None };
+        assert_eq!(run(&scripts, "1", None).await, fine);
+        let crash = ScriptOutcome::Stopped { cause: StopCause::Crash, state_lost: true };
+        assert_eq!(run(&scripts, "die", None).await, crash);
+        assert_eq!(run(&scripts, "1", None).await, fine);
+        // An interpreter that dies of an interrupt was interrupted.
+        let interrupted = ScriptOutcome::Stopped { cause: StopCause::Interrupt, state_lost: true };
+        assert_eq!(run(&scripts, "wait", Some(Duration::from_millis(20))).await, interrupted);
+        assert_eq!(run(&scripts, "1", None).await, fine);
+    }
 }
