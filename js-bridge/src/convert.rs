@@ -12,6 +12,8 @@ use boa_engine::{
 };
 use serde_json::{Map, Number, Value as Json};
 
+use crate::look;
+
 /// How deep values may nest.
 const DEPTH: usize = 128;
 /// How many values one value may hold in all.
@@ -184,14 +186,14 @@ impl Walk {
             let bytes = buffer.data().map(|bytes| bytes.to_vec()).unwrap_or_default();
             return Ok(Some(Json::Array(bytes.into_iter().map(Json::from).collect())));
         }
-        if let Some(primitive) = crate::show::boxed(object) {
+        if let Some(primitive) = look::boxed(object) {
             return self.convert(&primitive, context);
         }
-        if let Some(text) = crate::show::regexp(object, context) {
+        if let Some(text) = look::regexp(object, context) {
             return Ok(Some(Json::String(text)));
         }
         let mut map = Map::new();
-        for key in crate::show::enumerable_keys(object, context)? {
+        for key in look::enumerable_keys(object, context)? {
             let name = match &key {
                 PropertyKey::String(name) => name.to_std_string_lossy(),
                 PropertyKey::Index(index) => index.get().to_string(),
@@ -258,7 +260,7 @@ impl Walk {
             let text = object.get(JsString::from(name), context)?.to_string(context)?;
             map.insert(name.to_owned(), Json::String(text.to_std_string_lossy()));
         }
-        for key in crate::show::enumerable_keys(object, context)? {
+        for key in look::enumerable_keys(object, context)? {
             let name = key.to_string();
             let item = object.get(key, context)?;
             self.path.push(name);

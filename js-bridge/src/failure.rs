@@ -9,7 +9,7 @@ use boa_engine::{
 };
 use boa_gc::{Finalize, Trace};
 
-use crate::{convert::to_js, show, source::Map, state::State};
+use crate::{convert::to_js, look, show, source::Map, state::State};
 
 /// How many frames of a traceback are kept.
 const FRAMES: usize = 32;
@@ -76,7 +76,7 @@ pub(crate) fn describe(state: &State, error: &JsError, context: &mut Context) ->
     let Some(object) = value.as_object().filter(|object| object.is::<Error>()) else {
         return plain("Error", show::result(value, context));
     };
-    let mark = show::own(&object, &mark_key(context).into());
+    let mark = look::own(&object, &mark_key(context).into());
     if let Some(mark) = mark.and_then(|mark| mark.value().and_then(JsValue::as_object))
         && let Some(host) = mark.downcast_ref::<HostError>()
     {
@@ -107,11 +107,11 @@ fn limit(error: &EngineError) -> Option<()> {
 
 /// The name and message of an error, without running its getters.
 pub(crate) fn name_and_message(object: &JsObject) -> (String, String) {
-    let name = show::text_property(object, "name").filter(|name| !name.is_empty());
+    let name = look::text_property(object, "name").filter(|name| !name.is_empty());
     // A class that extends `Error` is mostly meant by its own name.
-    let class = show::class_name(object).filter(|_| name.as_deref() == Some("Error"));
+    let class = look::class_name(object).filter(|_| name.as_deref() == Some("Error"));
     let name = class.or(name).unwrap_or_else(|| "Error".to_owned());
-    (name, show::text_property(object, "message").unwrap_or_default())
+    (name, look::text_property(object, "message").unwrap_or_default())
 }
 
 /// Where an error was thrown, innermost first, in lines of cells.
@@ -153,10 +153,10 @@ pub(crate) fn trace(state: &State, error: &JsError) -> Vec<Place> {
 fn missing_name(error: &JsError) -> Option<String> {
     let message = match (error.as_native(), error.as_opaque().and_then(JsValue::as_object)) {
         (Some(native), _) if native.is_reference() => native.message().to_owned(),
-        (None, Some(object)) if object.is::<Error>() => show::text_property(&object, "message")?,
+        (None, Some(object)) if object.is::<Error>() => look::text_property(&object, "message")?,
         _ => return None,
     };
-    message.strip_suffix(" is not defined").filter(|name| show::is_name(name)).map(str::to_owned)
+    message.strip_suffix(" is not defined").filter(|name| look::is_name(name)).map(str::to_owned)
 }
 
 /// A text that does not parse.

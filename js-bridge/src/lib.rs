@@ -5,7 +5,7 @@
 //!   promise is awaited. A cell ends when its host calls, timers and promise reactions are done.
 //! - Top-level declarations are global variables. `let`, `const` and `class` may be declared again by a later cell.
 //! - Calls of the host are promises, except those that are answered at once (`ctx.now()`, `ctx.id()`) and outputs.
-//! - A stop is seen by guards in every loop and function ([`source`]); no `catch` or `finally` sees it. Text given to `eval`
+//! - A stop is seen by guards in every loop and function ; no `catch` or `finally` sees it. Text given to `eval`
 //!   or `new Function`, regular expressions and long built-ins have none: those only a kill of the worker ends.
 //! - There are no modules, no files, no network; an isolated script sees the host's recorded time and repeatable random
 //!   numbers.
@@ -15,6 +15,7 @@ mod convert;
 mod engine;
 mod failure;
 mod live;
+mod look;
 mod rewrite;
 mod run;
 mod show;

@@ -9,7 +9,7 @@ use boa_engine::{
     property::{PropertyDescriptor, PropertyKey},
 };
 
-use crate::{show, source::HIDDEN, state::State, vars};
+use crate::{look, show, source::HIDDEN, state::State, vars};
 
 const KEYWORDS: &[&str] = &[
     "async",
@@ -109,7 +109,7 @@ pub(crate) fn complete(context: &mut Context, state: &State, code: &str, cursor:
     let Some(Chain { owners, word }) = chain(up_to(code, cursor)) else { return Vec::new() };
     let mut found: Vec<ScriptCompletion> = Vec::new();
     let mut add = |text: &str, kind: &str| {
-        let wanted = text.starts_with(word) && show::is_name(text) && !text.starts_with(HIDDEN);
+        let wanted = text.starts_with(word) && look::is_name(text) && !text.starts_with(HIDDEN);
         if wanted && !found.iter().any(|known| known.text == text) {
             found.push(ScriptCompletion { text: text.to_owned(), kind: kind.to_owned() });
         }
@@ -153,7 +153,7 @@ fn names_of(object: &JsObject, context: &mut Context, add: &mut impl FnMut(&str,
             return;
         }
         for key in current.own_property_keys(context).unwrap_or_default() {
-            if let (PropertyKey::String(name), Some(found)) = (&key, show::own(&current, &key)) {
+            if let (PropertyKey::String(name), Some(found)) = (&key, look::own(&current, &key)) {
                 add(&name.to_std_string_lossy(), kind(&found));
             }
         }
@@ -172,7 +172,7 @@ fn kind(found: &PropertyDescriptor) -> &'static str {
 fn type_word(value: &JsValue) -> &'static str {
     let class = value.as_object().is_some_and(|object| {
         object.is_constructor()
-            && show::own(&object, &JsString::from("prototype").into()).is_some_and(|p| p.writable() == Some(false))
+            && look::own(&object, &JsString::from("prototype").into()).is_some_and(|p| p.writable() == Some(false))
     });
     if class { "class" } else { "function" }
 }
@@ -211,7 +211,7 @@ fn value_of(context: &mut Context, state: &State, path: &[&str]) -> Option<JsVal
 }
 
 fn data(object: &JsObject, name: &str) -> Option<JsValue> {
-    show::lookup(object, &JsString::from(name).into())?.value().cloned()
+    look::lookup(object, &JsString::from(name).into())?.value().cloned()
 }
 
 /// What stands at a byte offset.
@@ -257,7 +257,7 @@ pub(crate) fn inspect(context: &mut Context, state: &State, code: &str, cursor: 
 
 fn type_name(value: &JsValue) -> String {
     match value.as_object() {
-        Some(object) => show::class_name(&object).unwrap_or_else(|| "object".to_owned()),
+        Some(object) => look::class_name(&object).unwrap_or_else(|| "object".to_owned()),
         None if value.is_null() => "null".to_owned(),
         None => value.type_of().to_owned(),
     }
@@ -269,7 +269,7 @@ fn signature(function: &JsObject, context: &mut Context) -> String {
     let text = builtins.and_then(|text| text.call(&function.clone().into(), &[], context).ok());
     let text = text.and_then(|text| text.as_string()).map(|text| text.to_std_string_lossy()).unwrap_or_default();
     if text.contains("[native code]") || text.is_empty() {
-        let name = show::text_property(function, "name").unwrap_or_default();
+        let name = look::text_property(function, "name").unwrap_or_default();
         let length = data(function, "length").and_then(|length| length.as_number()).unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
         let params: Vec<String> = (1..=length.clamp(0.0, 9.0) as u32).map(|i| format!("arg{i}")).collect();

@@ -1,18 +1,18 @@
 //! How a console shows values: bounded in depth, width and length, and without running any code of the script.
 
 use boa_engine::{
-    Context, JsBigInt, JsError, JsObject, JsResult, JsString, JsSymbol, JsValue, JsVariant,
+    Context, JsError, JsObject, JsString, JsSymbol, JsValue, JsVariant,
     builtins::{
-        date::Date, error::Error, map::ordered_map::OrderedMap, promise::PromiseState, proxy::Proxy, regexp::RegExp,
+        date::Date, error::Error, map::ordered_map::OrderedMap, promise::PromiseState, proxy::Proxy,
         set::ordered_set::OrderedSet,
     },
-    object::builtins::{JsArrayBuffer, JsDate, JsRegExp, JsTypedArray},
+    object::builtins::{JsArrayBuffer, JsDate, JsTypedArray},
     property::{PropertyDescriptor, PropertyKey},
 };
 
 use crate::{
     convert::{map_entries, set_items, to_js},
-    failure,
+    failure, look,
     state::State,
 };
 
@@ -150,7 +150,7 @@ impl Shower<'_> {
             self.length += text.len();
             return text;
         }
-        let class = class_name(object);
+        let class = look::class_name(object);
         if depth > DEPTH || self.length > SHOWN {
             return format!("[{}]", class.as_deref().unwrap_or("Object"));
         }
@@ -182,14 +182,14 @@ impl Shower<'_> {
             let text = date.to_iso_string(self.context).ok().and_then(|text| text.as_string());
             return Some(text.map_or_else(|| "Invalid Date".to_owned(), |text| text.to_std_string_lossy()));
         }
-        if let Some(text) = regexp(object, self.context) {
+        if let Some(text) = look::regexp(object, self.context) {
             return Some(text);
         }
-        if let Some(primitive) = boxed(object) {
-            let class = class_name(object).unwrap_or_else(|| "Object".to_owned());
+        if let Some(primitive) = look::boxed(object) {
+            let class = look::class_name(object).unwrap_or_else(|| "Object".to_owned());
             return Some(format!("[{class}: {}]", self.value(&primitive, 0)));
         }
-        let name = class_name(object)?;
+        let name = look::class_name(object)?;
         matches!(name.as_str(), "WeakMap" | "WeakSet").then(|| format!("{name} {{ <items unknown> }}"))
     }
 
@@ -248,7 +248,7 @@ impl Shower<'_> {
     }
 
     fn items(&mut self, object: &JsObject, depth: usize) -> Vec<String> {
-        let length = own(object, &JsString::from("length").into())
+        let length = look::own(object, &JsString::from("length").into())
             .and_then(|length| length.value().and_then(JsValue::as_number))
             .unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length is a whole number")]
@@ -259,7 +259,7 @@ impl Shower<'_> {
                 break;
             }
             let key = PropertyKey::from(u32::try_from(i).unwrap_or(0));
-            parts.push(match own(object, &key) {
+            parts.push(match look::own(object, &key) {
                 Some(found) => self.property_value(&found, depth + 1),
                 None => "<empty>".to_owned(),
             });
@@ -281,14 +281,16 @@ impl Shower<'_> {
             if hidden.contains(&name.as_str()) || (is_array && matches!(key, PropertyKey::Index(_))) {
                 continue;
             }
-            let Some(found) = own(object, &key).filter(|found| found.enumerable() == Some(true)) else { continue };
+            let Some(found) = look::own(object, &key).filter(|found| found.enumerable() == Some(true)) else {
+                continue;
+            };
             count += 1;
             if count > ITEMS || self.length > SHOWN {
                 continue;
             }
             let shown = match &key {
                 PropertyKey::Symbol(_) => format!("[{name}]"),
-                _ if is_name(&name) || matches!(key, PropertyKey::Index(_)) => name,
+                _ if look::is_name(&name) || matches!(key, PropertyKey::Index(_)) => name,
                 _ => quote(&name),
             };
             self.length += shown.len() + 4;
@@ -332,70 +334,16 @@ impl Shower<'_> {
     }
 }
 
-/// An own property, without asking a proxy or a getter.
-pub(crate) fn own(object: &JsObject, key: &PropertyKey) -> Option<PropertyDescriptor> {
-    object.borrow().properties().get(key)
-}
-
-/// A property along the prototype chain, without asking a proxy or a getter.
-pub(crate) fn lookup(object: &JsObject, key: &PropertyKey) -> Option<PropertyDescriptor> {
-    let mut next = Some(object.clone());
-    // A chain has no cycle, but it may be long.
-    for _ in 0..1000 {
-        let current = next?;
-        if let Some(found) = own(&current, key) {
-            return Some(found);
-        }
-        next = current.prototype();
-    }
-    None
-}
-
-/// The text of a data property along the prototype chain.
-pub(crate) fn text_property(object: &JsObject, name: &str) -> Option<String> {
-    let found = lookup(object, &JsString::from(name).into())?;
-    found.value().and_then(JsValue::as_string).map(|text| text.to_std_string_lossy())
-}
-
-/// The own enumerable keys; a proxy is asked.
-pub(crate) fn enumerable_keys(object: &JsObject, context: &mut Context) -> JsResult<Vec<PropertyKey>> {
-    let keys = object.own_property_keys(context)?;
-    if object.is::<Proxy>() {
-        return Ok(keys);
-    }
-    let typed = object.is::<JsString>();
-    Ok(keys.into_iter().filter(|key| typed || own(object, key).is_some_and(|p| p.enumerable() == Some(true))).collect())
-}
-
-/// The name of the class of an object, by its prototype's constructor.
-pub(crate) fn class_name(object: &JsObject) -> Option<String> {
-    let prototype = object.prototype()?;
-    let tag = || {
-        let found = lookup(&prototype, &JsSymbol::to_string_tag().into())?;
-        found.value().and_then(JsValue::as_string).map(|text| text.to_std_string_lossy())
-    };
-    let constructor = lookup(&prototype, &JsString::from("constructor").into())
-        .and_then(|found| found.value().and_then(JsValue::as_object));
-    let name = constructor.and_then(|constructor| text_property(&constructor, "name")).filter(|name| !name.is_empty());
-    Some(match (name, tag()) {
-        (Some(name), None) => name,
-        (Some(name), Some(tag)) if name == tag => name,
-        (Some(name), Some(tag)) => format!("{name} [{tag}]"),
-        (None, Some(tag)) => format!("Object [{tag}]"),
-        (None, None) => "Object".to_owned(),
-    })
-}
-
 fn function_head(object: &JsObject) -> String {
-    let name = text_property(object, "name").filter(|name| !name.is_empty());
-    let own_prototype = own(object, &JsString::from("prototype").into());
+    let name = look::text_property(object, "name").filter(|name| !name.is_empty());
+    let own_prototype = look::own(object, &JsString::from("prototype").into());
     let is_class = own_prototype.is_some_and(|found| found.writable() == Some(false)) && object.is_constructor();
     let native = object.is::<boa_engine::builtins::function::OrdinaryFunction>();
     if is_class && native {
         return format!("[class {}]", name.as_deref().unwrap_or("(anonymous)"));
     }
     let tag = object.prototype().and_then(|prototype| {
-        let found = own(&prototype, &JsSymbol::to_string_tag().into())?;
+        let found = look::own(&prototype, &JsSymbol::to_string_tag().into())?;
         found.value().and_then(JsValue::as_string).map(|text| text.to_std_string_lossy())
     });
     let kind = tag.unwrap_or_else(|| "Function".to_owned());
@@ -403,34 +351,6 @@ fn function_head(object: &JsObject) -> String {
         Some(name) => format!("[{kind}: {name}]"),
         None => format!("[{kind} (anonymous)]"),
     }
-}
-
-/// The primitive inside `new Number(1)` and its like.
-pub(crate) fn boxed(object: &JsObject) -> Option<JsValue> {
-    if let Some(number) = object.downcast_ref::<f64>() {
-        return Some(JsValue::from(*number));
-    }
-    if let Some(truth) = object.downcast_ref::<bool>() {
-        return Some(JsValue::from(*truth));
-    }
-    if let Some(text) = object.downcast_ref::<JsString>() {
-        return Some(JsValue::from(text.clone()));
-    }
-    if let Some(big) = object.downcast_ref::<JsBigInt>() {
-        return Some(JsValue::from(big.clone()));
-    }
-    object.downcast_ref::<JsSymbol>().map(|symbol| JsValue::from(symbol.clone()))
-}
-
-/// A regular expression as it is written.
-pub(crate) fn regexp(object: &JsObject, context: &mut Context) -> Option<String> {
-    if !object.is::<RegExp>() {
-        return None;
-    }
-    let regexp = JsRegExp::from_object(object.clone()).ok()?;
-    let source = regexp.source(context).ok()?;
-    let flags = regexp.flags(context).ok()?;
-    Some(format!("/{source}/{flags}"))
 }
 
 fn more(parts: &mut Vec<String>, count: usize) {
@@ -503,11 +423,4 @@ fn quote(text: &str) -> String {
         out.push_str(&format!("... {rest} more characters"));
     }
     out
-}
-
-/// Whether a key is shown without quotes.
-pub(crate) fn is_name(text: &str) -> bool {
-    let mut characters = text.chars();
-    characters.next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == '$')
-        && characters.all(|c| c.is_alphanumeric() || c == '_' || c == '$')
 }

@@ -26,7 +26,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     convert::{to_js, to_json},
-    failure, show,
+    failure, look, show,
     source::{CONSTANT, GUARD},
     state::{Call, State, Task, Timer},
     vars,
@@ -82,7 +82,7 @@ pub(crate) fn install(context: &mut Context, state: &State) -> JsResult<()> {
         let mut object = global.clone();
         for part in path {
             let key = PropertyKey::from(JsString::from(part));
-            let next = show::own(&object, &key).and_then(|found| found.value().and_then(JsValue::as_object));
+            let next = look::own(&object, &key).and_then(|found| found.value().and_then(JsValue::as_object));
             object = match next {
                 Some(next) => next,
                 None => {

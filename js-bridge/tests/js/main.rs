@@ -1,5 +1,6 @@
 //! The JavaScript interpreter against a host in memory.
 
+mod any;
 mod host;
 mod live;
 mod stopping;
