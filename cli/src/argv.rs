@@ -100,6 +100,8 @@ pub enum Command {
     /// Install, list and start the Jupyter kernels
     #[command(subcommand)]
     Kernel(commands::kernel::Command),
+    /// Serve an editor: the Language Server Protocol
+    Lsp(commands::lsp::Args),
     /// Run notebooks without Jupyter
     #[command(subcommand)]
     Notebook(commands::notebook::Command),

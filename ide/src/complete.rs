@@ -138,10 +138,12 @@ impl Place<'_> {
     }
 
     fn values(&self, path: &[Segment], token: TextRange) -> Vec<Completion> {
-        let Some(view) = self.view(path) else { return Vec::new() };
-        if let Some(language) = view.language {
+        let parsed = aikit_yaml::parse(self.text);
+        let root = parsed.documents.first().map(|document| &document.root);
+        if let Some(language) = names::language_at(root, path) {
             return self.text_in(language, path, token);
         }
+        let Some(view) = view::at_path(root, path) else { return Vec::new() };
         let word = |label: &str, detail: &str, doc: &str| Completion {
             label: label.to_owned(),
             kind: CompletionKind::Word,
@@ -175,7 +177,9 @@ impl Place<'_> {
     }
 
     fn embedded(&self, path: &[Segment], content: TextRange) -> Vec<Completion> {
-        let language = self.view(path).and_then(|view| view.language).unwrap_or("template");
+        let parsed = aikit_yaml::parse(self.text);
+        let language = names::language_at(parsed.documents.first().map(|document| &document.root), path);
+        let language = language.unwrap_or("template");
         self.text_in(language, path, content)
     }
 

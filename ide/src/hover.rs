@@ -35,7 +35,7 @@ pub fn hover(text: &str, offset: usize, around: &Surroundings) -> Option<Hover> 
         }
         Site::Value { path, token } | Site::Open { path, token } => value(text, &outline, &path, token, offset, around),
         Site::Block { path, content } => {
-            let language = view_at(text, &path)?.language?;
+            let language = language_at(text, &path)?;
             inside(text, &outline, language, &path, content, offset)
         }
         Site::Nowhere => None,
@@ -58,6 +58,11 @@ fn key(text: &str, outline: &Outline<'_>, id: usize) -> Option<Hover> {
 fn view_at(text: &str, path: &[Segment]) -> Option<view::SchemaView> {
     let parsed = aikit_yaml::parse(text);
     view::at_path(parsed.documents.first().map(|document| &document.root), path)
+}
+
+fn language_at(text: &str, path: &[Segment]) -> Option<&'static str> {
+    let parsed = aikit_yaml::parse(text);
+    names::language_at(parsed.documents.first().map(|document| &document.root), path)
 }
 
 /// A key: what it means, what stands under it, what holds without it.
@@ -86,10 +91,10 @@ fn value(
     offset: usize,
     around: &Surroundings,
 ) -> Option<Hover> {
-    let view = view_at(text, path)?;
-    if let Some(language) = view.language {
+    if let Some(language) = language_at(text, path) {
         return inside(text, outline, language, path, token, offset);
     }
+    let view = view_at(text, path)?;
     let written = token.slice(text).trim_matches(['"', '\'']);
     if let Some(value) = view.values.iter().find(|value| value.value == written) {
         return Some(Hover { range: token, markdown: format!("**{written}**\n\n{}", value.description) });

@@ -6,10 +6,15 @@ mod complete;
 mod hover;
 mod names;
 mod outline;
+mod refs;
 mod site;
+mod structure;
 
 pub use crate::{
     complete::{Completion, CompletionKind, complete},
     hover::{Hover, hover},
     names::Surroundings,
+    refs::{Symbol, is_name, path_at, symbol_at, symbols},
+    structure::{folds, selections},
 };
+pub use aikit_spec::{CheckContext, Checked, OutlineItem};

@@ -4,6 +4,7 @@ use aikit_core::surface::{GLOBALS, MEMBERS, MemberKind};
 use aikit_spec::{
     CheckContext,
     roots::{Roots, Shape},
+    schema::at_path,
 };
 use aikit_yaml::Segment;
 use serde_json::Value;
@@ -94,6 +95,14 @@ pub(crate) fn steps<'t>(outline: &Outline<'t>) -> Vec<(String, Id)> {
     }
     found.sort_by_key(|(_, id)| *id);
     found
+}
+
+/// What the text at `path` is written in. Inside a value of the author's own, that of the value.
+pub(crate) fn language_at(root: Option<&aikit_yaml::Node>, path: &[Segment]) -> Option<&'static str> {
+    (0..=path.len()).rev().find_map(|len| {
+        let view = at_path(root, &path[..len])?;
+        Some(view.language.filter(|language| len == path.len() || *language == "dynamic"))
+    })?
 }
 
 /// What the text at `path` can read. The steps that stand before it are known; the one that it is part of is not.

@@ -99,6 +99,10 @@ impl<'t> Outline<'t> {
         reader.outline
     }
 
+    pub(crate) fn text(&self) -> &'t str {
+        self.text
+    }
+
     /// The node that was read last.
     pub(crate) fn last(&self) -> Id {
         self.nodes.len() - 1

@@ -23,8 +23,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("js-bridge", &["core", "runtime"]),
     ("transport", &[]),
     ("kernel", &["core", "ide", "runtime", "transport"]),
-    ("lsp", &["core", "ide", "transport"]),
-    ("dap", &["core", "spec", "runtime", "transport"]),
+    ("lsp", &["core", "ide"]),
     (
         "cli",
         &[

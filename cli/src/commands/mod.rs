@@ -5,6 +5,7 @@ pub mod completions;
 pub mod doctor;
 pub mod explain;
 pub mod kernel;
+pub mod lsp;
 pub mod notebook;
 pub mod run;
 pub mod runs;

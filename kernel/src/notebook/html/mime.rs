@@ -5,8 +5,11 @@ use serde_json::{Map, Value};
 
 use super::{FRAME_STYLE, ansi, chart, escape, markdown};
 
+/// A form, and how it is shown.
+type Form = (&'static str, fn(&Value) -> Option<String>);
+
 /// Forms that a page can show, richest first.
-const FORMS: &[(&str, fn(&Value) -> Option<String>)] = &[
+const FORMS: &[Form] = &[
     ("text/html", frame),
     ("image/svg+xml", svg),
     ("image/png", |data| image("image/png", data)),

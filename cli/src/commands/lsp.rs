@@ -1,0 +1,63 @@
+//! `aikit lsp`: the language server.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use aikit_lsp::{Analysis, Checked, Surroundings};
+use aikit_runtime::{engine, scripts::ThreadScripts};
+use async_trait::async_trait;
+use tokio::net::TcpListener;
+
+use super::Outcome;
+use crate::{compose, context::Context, exit::Exit, failure::Failure};
+
+/// Arguments of `aikit lsp`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Speak over standard input and output (the default)
+    #[arg(long)]
+    pub stdio: bool,
+    /// Wait for one client on this port of the loopback address
+    #[arg(long, value_name = "PORT", conflicts_with = "stdio")]
+    pub port: Option<u16>,
+}
+
+/// The engine behind the server: parsers in this process, the tenant's agents from the store.
+struct Engine {
+    context: Context,
+    parsers: ThreadScripts,
+    surroundings: aikit_ide::CheckContext,
+}
+
+#[async_trait]
+impl Analysis for Engine {
+    async fn check(&self, text: &str) -> Checked {
+        engine::check(text, &self.surroundings, &self.parsers).await
+    }
+
+    async fn surroundings(&self) -> Surroundings {
+        // An editor works without a store; only names of agents are then unknown.
+        let agents = async {
+            let store = self.context.store().await.ok()?;
+            let specs = store.specs().await.ok()?;
+            Some(specs.into_iter().map(|spec| spec.agent.to_string()).collect())
+        };
+        Surroundings { context: self.surroundings.clone(), agents: agents.await.unwrap_or_default() }
+    }
+}
+
+/// Serves one client to its end.
+pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
+    let surroundings = context.check_context().await?;
+    let analysis = Arc::new(Engine { context: context.clone(), parsers: compose::parsers(), surroundings });
+    match args.port {
+        None => aikit_lsp::serve(tokio::io::stdin(), tokio::io::stdout(), analysis).await,
+        Some(port) => {
+            let failed = |error| Failure::new(Exit::Refused, format!("port {port} cannot be used: {error}"));
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
+            let (stream, _) = listener.accept().await.map_err(failed)?;
+            let (input, output) = stream.into_split();
+            aikit_lsp::serve(input, output, analysis).await;
+        }
+    }
+    Ok(Outcome::ok(""))
+}

@@ -1,0 +1,174 @@
+//! Between byte offsets and what the protocol counts in.
+
+use std::collections::HashMap;
+
+use aikit_core::{Position, Severity, TextRange};
+use aikit_ide::{CompletionKind, OutlineItem};
+use tower_lsp::ls_types::{self as lsp, Uri};
+
+use crate::owner::Document;
+
+/// How columns are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// In UTF-16 code units, which every client can.
+    #[default]
+    Utf16,
+    /// In bytes.
+    Utf8,
+    /// In code points.
+    Utf32,
+}
+
+impl Encoding {
+    /// The best that a client offers.
+    pub fn choose(offered: Option<&[lsp::PositionEncodingKind]>) -> Self {
+        let offers = |kind: lsp::PositionEncodingKind| offered.is_some_and(|offered| offered.contains(&kind));
+        if offers(lsp::PositionEncodingKind::UTF8) {
+            Encoding::Utf8
+        } else if offers(lsp::PositionEncodingKind::UTF32) {
+            Encoding::Utf32
+        } else {
+            Encoding::Utf16
+        }
+    }
+
+    /// Its name in the protocol.
+    pub fn kind(self) -> lsp::PositionEncodingKind {
+        match self {
+            Encoding::Utf16 => lsp::PositionEncodingKind::UTF16,
+            Encoding::Utf8 => lsp::PositionEncodingKind::UTF8,
+            Encoding::Utf32 => lsp::PositionEncodingKind::UTF32,
+        }
+    }
+}
+
+/// The byte offset of a position. What lies behind a line's end is the line's end.
+pub fn offset(document: &Document, position: lsp::Position, encoding: Encoding) -> usize {
+    let at = Position { line: position.line, column: position.character };
+    match encoding {
+        Encoding::Utf16 => document.lines.offset_utf16(&document.text, at),
+        Encoding::Utf32 => document.lines.offset(&document.text, at),
+        Encoding::Utf8 => {
+            let Some(line) = document.lines.line_range(position.line) else { return document.text.len() };
+            let content = line.slice(&document.text).trim_end_matches(['\n', '\r']);
+            let mut column = (position.character as usize).min(content.len());
+            while !content.is_char_boundary(column) {
+                column -= 1;
+            }
+            line.start as usize + column
+        }
+    }
+}
+
+/// The position of a byte offset.
+pub fn position(document: &Document, offset: usize, encoding: Encoding) -> lsp::Position {
+    let (lines, text) = (&document.lines, document.text.as_str());
+    let at = match encoding {
+        Encoding::Utf16 => lines.position_utf16(text, offset),
+        Encoding::Utf32 => lines.position(text, offset),
+        Encoding::Utf8 => {
+            let line = lines.line_of(offset);
+            let start = lines.line_range(line).map_or(0, |range| range.start);
+            Position { line, column: (offset.min(text.len()) as u32).saturating_sub(start) }
+        }
+    };
+    lsp::Position { line: at.line, character: at.column }
+}
+
+/// The range of bytes.
+pub fn range(document: &Document, bytes: TextRange, encoding: Encoding) -> lsp::Range {
+    lsp::Range {
+        start: position(document, bytes.start as usize, encoding),
+        end: position(document, bytes.end as usize, encoding),
+    }
+}
+
+/// The findings of a document.
+pub fn diagnostics(document: &Document, uri: &Uri, encoding: Encoding) -> Vec<lsp::Diagnostic> {
+    let related = |related: &aikit_core::Related| lsp::DiagnosticRelatedInformation {
+        location: lsp::Location { uri: uri.clone(), range: range(document, related.range, encoding) },
+        message: related.message.clone(),
+    };
+    let finding = |found: &aikit_core::Diagnostic| {
+        let help = found.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
+        let severity = match found.severity {
+            Severity::Error => lsp::DiagnosticSeverity::ERROR,
+            Severity::Warning => lsp::DiagnosticSeverity::WARNING,
+            Severity::Information => lsp::DiagnosticSeverity::INFORMATION,
+            Severity::Hint => lsp::DiagnosticSeverity::HINT,
+        };
+        lsp::Diagnostic {
+            range: range(document, found.range, encoding),
+            severity: Some(severity),
+            code: Some(lsp::NumberOrString::String(found.code.to_string())),
+            source: Some("aikit".into()),
+            message: format!("{}{help}", found.message),
+            related_information: Some(found.related.iter().map(related).collect()),
+            ..lsp::Diagnostic::default()
+        }
+    };
+    document.findings().iter().map(finding).collect()
+}
+
+/// Edits of one document.
+pub fn edit(uri: &Uri, edits: Vec<lsp::TextEdit>) -> lsp::WorkspaceEdit {
+    lsp::WorkspaceEdit { changes: Some(HashMap::from([(uri.clone(), edits)])), ..lsp::WorkspaceEdit::default() }
+}
+
+/// A candidate.
+pub fn completion(
+    document: &Document,
+    found: aikit_ide::Completion,
+    order: usize,
+    encoding: Encoding,
+) -> lsp::CompletionItem {
+    let kind = match found.kind {
+        CompletionKind::Key => lsp::CompletionItemKind::PROPERTY,
+        CompletionKind::Word => lsp::CompletionItemKind::ENUM_MEMBER,
+        CompletionKind::Reference => lsp::CompletionItemKind::REFERENCE,
+        CompletionKind::Variable => lsp::CompletionItemKind::VARIABLE,
+        CompletionKind::Function => lsp::CompletionItemKind::FUNCTION,
+        CompletionKind::Magic => lsp::CompletionItemKind::KEYWORD,
+    };
+    lsp::CompletionItem {
+        label: found.label.clone(),
+        kind: Some(kind),
+        detail: Some(found.detail).filter(|detail| !detail.is_empty()),
+        documentation: Some(found.doc).filter(|doc| !doc.is_empty()).map(|value| {
+            lsp::Documentation::MarkupContent(lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value })
+        }),
+        sort_text: Some(format!("{order:04}")),
+        filter_text: Some(found.label),
+        text_edit: Some(lsp::CompletionTextEdit::Edit(lsp::TextEdit {
+            range: range(document, found.replace, encoding),
+            new_text: found.insert,
+        })),
+        ..lsp::CompletionItem::default()
+    }
+}
+
+/// The parts of a document.
+#[expect(deprecated, reason = "the protocol's type has a deprecated field that must be given")]
+pub fn symbols(document: &Document, items: &[OutlineItem], encoding: Encoding) -> Vec<lsp::DocumentSymbol> {
+    let symbol = |item: &OutlineItem| {
+        let kind = match item.kind {
+            "block" => lsp::SymbolKind::NAMESPACE,
+            "model" => lsp::SymbolKind::CONSTANT,
+            "tool" => lsp::SymbolKind::INTERFACE,
+            _ => lsp::SymbolKind::FUNCTION,
+        };
+        let children = symbols(document, &item.children, encoding);
+        lsp::DocumentSymbol {
+            name: item.name.clone(),
+            detail: (item.kind != "block").then(|| item.kind.to_owned()),
+            kind,
+            tags: None,
+            deprecated: None,
+            range: range(document, item.range.cover(item.name_range), encoding),
+            selection_range: range(document, item.name_range, encoding),
+            children: (!children.is_empty()).then_some(children),
+        }
+    };
+    items.iter().map(symbol).collect()
+}
