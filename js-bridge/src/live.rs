@@ -115,7 +115,7 @@ pub(crate) fn complete(context: &mut Context, state: &State, code: &str, cursor:
         }
     };
     if owners.is_empty() {
-        names_of(&context.global_object(), context, &mut add);
+        names_of(&context.global_object(), context, true, &mut add);
         KEYWORDS.iter().for_each(|keyword| add(keyword, "keyword"));
     } else {
         surface_names(&owners, &mut add);
@@ -124,7 +124,7 @@ pub(crate) fn complete(context: &mut Context, state: &State, code: &str, cursor:
             vars.iter().flat_map(|vars| vars.names()).for_each(|name| add(&name, "variable"));
         }
         if let Some(object) = value_of(context, state, &owners).and_then(|value| holder(&value, context)) {
-            names_of(&object, context, &mut add);
+            names_of(&object, context, !word.is_empty(), &mut add);
         }
     }
     found.sort_by(|a, b| a.text.cmp(&b.text));
@@ -145,11 +145,14 @@ fn holder(value: &JsValue, context: &Context) -> Option<JsObject> {
     }
 }
 
-fn names_of(object: &JsObject, context: &mut Context, add: &mut impl FnMut(&str, &str)) {
+/// The names along the prototype chain. What every object has is offered once something of it is typed.
+fn names_of(object: &JsObject, context: &mut Context, typed: bool, add: &mut impl FnMut(&str, &str)) {
+    let root = context.intrinsics().constructors().object().prototype();
     let mut next = Some(object.clone());
     for _ in 0..100 {
         let Some(current) = next else { return };
-        if current.is::<Proxy>() {
+        let of_all = JsObject::equals(&current, &root) && !JsObject::equals(&current, object);
+        if current.is::<Proxy>() || of_all && !typed {
             return;
         }
         for key in current.own_property_keys(context).unwrap_or_default() {
