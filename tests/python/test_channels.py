@@ -43,6 +43,18 @@ def test_stale_answers_are_not_taken(connect):
     assert client.end(msg_id).text() == "got fresh\n"
 
 
+def test_a_question_waits_for_a_stdin_socket_that_connects_late(connect):
+    """A front end opens its sockets one after the other, and may execute before the last one stands."""
+    client = connect("lua", late=("stdin",))
+    msg_id = client.begin(LUA.ask("?"), allow_stdin=True)
+    client.running(msg_id)
+    time.sleep(0.3)
+    client.open("stdin")
+    client.reply(msg_id, "stdin")
+    client.send("stdin", "input_reply", {"value": "late"})
+    assert client.end(msg_id).text() == "got late\n"
+
+
 def test_only_the_client_that_executes_is_asked(connect):
     one, other = connect("lua"), connect("lua")
     msg_id = one.begin(LUA.ask("?"), allow_stdin=True)

@@ -141,6 +141,7 @@ class Client:
         subscribe: bool = True,
         identity: bytes | None = None,
         retry: int = 10,
+        late: tuple[str, ...] = (),
     ) -> None:
         self.kernel = kernel
         info = kernel.info
@@ -150,15 +151,20 @@ class Client:
         self.context.setsockopt(zmq.LINGER, 0)
         # Milliseconds between attempts to connect while the kernel is not listening yet; the library's own are 100 to 200.
         self.context.setsockopt(zmq.RECONNECT_IVL, retry)
-        identity = identity or self.session.session.encode()
+        self.identity = identity or self.session.session.encode()
         self.sockets: dict[str, zmq.Socket] = {}
         for channel in DEALERS:
-            socket = self.context.socket(zmq.DEALER)
-            socket.identity = identity
-            self._connect(channel, socket)
+            if channel not in late:
+                self.open(channel)
         self.inbox: dict[str, list[Message]] = {channel: [] for channel in (*DEALERS, "iopub")}
         if subscribe:
             self.subscribe()
+
+    def open(self, channel: str) -> None:
+        """Connects to one of the channels on which requests go."""
+        socket = self.context.socket(zmq.DEALER)
+        socket.identity = self.identity
+        self._connect(channel, socket)
 
     def _connect(self, channel: str, socket: zmq.Socket) -> None:
         info = self.kernel.info
