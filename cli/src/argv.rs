@@ -102,6 +102,8 @@ pub enum Command {
     Kernel(commands::kernel::Command),
     /// Serve an editor: the Language Server Protocol
     Lsp(commands::lsp::Args),
+    /// Serve a debugger: the Debug Adapter Protocol
+    Dap(commands::dap::Args),
     /// Run notebooks without Jupyter
     #[command(subcommand)]
     Notebook(commands::notebook::Command),

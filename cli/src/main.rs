@@ -63,6 +63,7 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
         Command::Completions(args) => Ok(commands::completions::run(&args)),
         Command::Kernel(commands::kernel::Command::Start(args)) => serve(commands::kernel::start(&context, args)),
         Command::Kernel(command) => commands::kernel::run(&context, &argv.global, command),
+        Command::Dap(args) => serve(commands::dap::run(&context, args)),
         Command::Lsp(args) => serve(commands::lsp::run(&context, args)),
         Command::Notebook(command) => serve(commands::notebook::run(&context, command)),
         Command::Run(args) => serve(commands::run::run(&context, args)),

@@ -2,6 +2,7 @@
 //! everything else is a pure function of the plan, the inputs and the journal.
 
 pub mod cell;
+pub mod debug;
 pub mod engine;
 pub mod event;
 mod gate;

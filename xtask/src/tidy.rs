@@ -24,6 +24,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("kernel", &["core", "ide", "runtime", "transport"]),
     ("lsp", &["core", "ide"]),
+    ("dap", &["core", "runtime", "spec"]),
     (
         "cli",
         &[

@@ -182,6 +182,7 @@ impl Printer {
             parent: None,
             depth: 0,
             source_name,
+            debugger: None,
         }
     }
 

@@ -32,7 +32,6 @@ const ENDLESS: &[(&str, &str)] = &[
         "a generator's return",
         "function* g() { try { yield 1 } finally { while (true) {} } } for (const x of g()) break",
     ),
-    ("an async generator", "async function* g() { while (true) yield 1 } for await (const x of g()) {}"),
     ("a replacement", "'a'.replace(/a/, () => { while (true) {} })"),
     ("a class", "class A { static { while (true) {} } }"),
     ("a constructor", "class B { x = (() => { while (true) {} })() } new B()"),

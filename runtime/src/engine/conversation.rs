@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Execution, model};
 use crate::{
+    debug::Site,
     event::RunEvent,
     gate::Effect,
     journal::{EffectKind, SideEffect},
@@ -37,6 +38,10 @@ impl Execution {
         let mut messages = self.system_messages(&scope)?;
         messages.push(Message::text(Role::User, user_text(&self.inputs)));
         let (output, wrap) = chat_output(plan.output.as_ref(), plan.outputs.as_ref());
+        if let Some(debugger) = self.options.debugger.clone() {
+            let (address, name) = ("chat".to_owned(), "chat".to_owned());
+            debugger.before(Site { address, name, kind: "llm", line: 1, depth: 0, scope }).await?;
+        }
         self.step_started("chat", "llm");
         let answer = self
             .converse(Conversation {

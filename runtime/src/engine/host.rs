@@ -130,6 +130,7 @@ impl Services {
                     parent: self.parent,
                     depth: self.depth + 1,
                     source_name: String::new(),
+                    debugger: None,
                 };
                 let report = self.engine.run(&plan, inputs, options, self.cancel.clone()).await?;
                 report.result().map(|value| (value, report.record.usage))

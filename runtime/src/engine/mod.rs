@@ -31,6 +31,7 @@ pub use self::{
 };
 use crate::{
     cell::CellEvent,
+    debug::Debugger,
     event::{Observer, RunEvent},
     gate::{Gate, Passage, store_error},
     journal::{OutlineBranch, OutlineStep, Record},
@@ -80,6 +81,8 @@ pub struct RunOptions {
     pub depth: u32,
     /// The file or cell that the document stands in, for places in errors.
     pub source_name: String,
+    /// Stops the run where a person wants to look.
+    pub debugger: Option<Arc<dyn Debugger>>,
 }
 
 /// A finished run.

@@ -17,6 +17,7 @@ use super::{
     retry,
 };
 use crate::{
+    debug::Site,
     event::RunEvent,
     gate::Effect,
     journal::{EffectKind, Record, SideEffect, StepStatus},
@@ -91,12 +92,15 @@ impl Execution {
                 return Ok(None);
             }
         }
+        if let Some(debugger) = self.options.debugger.clone() {
+            debugger.before(self.site(step, address)).await?;
+        }
         self.step_started(address, step.kind.keyword());
         let before = self.state.clone();
         let (result, attempts) = self.attempts(step, address).await;
         let result = result.map_err(|e| self.locate(step, e));
         let (result, error) = match result {
-            Err(error) => match self.handle(step, address, &error).await {
+            Err(error) => match self.failed(step, address, &error).await {
                 None => (Err(error), None),
                 Some(handled) => (handled.map_err(|e| self.locate(step, e)), Some(error)),
             },
@@ -148,6 +152,27 @@ impl Execution {
             }
             attempt += 1;
         }
+    }
+
+    /// What a debugger sees of a step.
+    fn site(&self, step: &StepPlan, address: &str) -> Site {
+        Site {
+            address: address.to_owned(),
+            name: step.name.clone(),
+            kind: step.kind.keyword(),
+            line: step.line + 1,
+            depth: address.matches('/').count(),
+            scope: self.scope(),
+        }
+    }
+
+    async fn failed(&mut self, step: &StepPlan, address: &str, error: &RunError) -> Option<Result<Flow, RunError>> {
+        if let Some(debugger) = self.options.debugger.clone()
+            && let Err(stopped) = debugger.failed(self.site(step, address), error).await
+        {
+            return Some(Err(stopped));
+        }
+        self.handle(step, address, error).await
     }
 
     /// What the document says is to be done with an error; `None` when nothing fits.

@@ -56,6 +56,7 @@ impl CellRun<'_> {
             parent: None,
             depth: 0,
             source_name: reference.clone(),
+            debugger: None,
         };
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;

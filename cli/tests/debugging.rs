@@ -1,0 +1,285 @@
+//! The debug adapter as an editor drives it: the real program over its standard streams, every message held against the
+//! official schema of the protocol.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+const FLOW: &str = "identity: {agent_id: flow, name: Flow}
+interface:
+  inputs: {type: object, properties: {n: {type: integer}}, required: [n]}
+behavior:
+  state: {initial: {sum: 0}}
+  steps:
+    - name: first
+      set: {sum: '{{ inputs.n }}'}
+    - name: each
+      map:
+        over: '[1, 2, 3]'
+        do:
+          - name: add
+            script:
+              lua: |
+                print('adding', ctx.state.sum)
+                return ctx.state.sum
+            save: {state.sum: output + item}
+    - name: last
+      return: '{{ state.sum }}'
+";
+
+struct Client {
+    child: Child,
+    to: ChildStdin,
+    from: mpsc::Receiver<Value>,
+    next: i64,
+    events: Vec<Value>,
+    schema: Value,
+}
+
+fn reader(mut from: BufReader<ChildStdout>, to: &mpsc::Sender<Value>) -> Option<()> {
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if from.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            length = line.trim().strip_prefix("Content-Length: ")?.parse().ok()?;
+        }
+        let mut body = vec![0; length];
+        from.read_exact(&mut body).ok()?;
+        to.send(serde_json::from_slice(&body).ok()?).ok()?;
+    }
+}
+
+impl Client {
+    fn start(home: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_aikit"))
+            .arg("dap")
+            .env_clear()
+            .env("AIKIT_HOME", home)
+            .env("USER", "ada")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (to, from) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || reader(stdout, &to));
+        let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dap/protocol.json");
+        let schema = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+        let stdin = child.stdin.take().unwrap();
+        Self { child, to: stdin, from, next: 0, events: Vec::new(), schema }
+    }
+
+    /// The next message, held against its definition.
+    fn read(&mut self) -> Value {
+        let message = self.from.recv_timeout(Duration::from_secs(20)).expect("a message");
+        let name = match message["type"].as_str().unwrap() {
+            "event" => format!("{}Event", capital(message["event"].as_str().unwrap())),
+            _ if message["success"] == false => "ErrorResponse".to_owned(),
+            _ => format!("{}Response", capital(message["command"].as_str().unwrap())),
+        };
+        if self.schema["definitions"][&name].is_object() {
+            let mut schema = self.schema.clone();
+            schema["$ref"] = json!(format!("#/definitions/{name}"));
+            let validator = jsonschema::draft4::new(&schema).unwrap();
+            let errors: Vec<String> = validator.iter_errors(&message).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{name}: {errors:?}: {message}");
+        }
+        message
+    }
+
+    fn ask(&mut self, command: &str, arguments: Value) -> Value {
+        self.next += 1;
+        let request = json!({ "seq": self.next, "type": "request", "command": command, "arguments": arguments });
+        let body = request.to_string();
+        write!(self.to, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        self.to.flush().unwrap();
+        loop {
+            let message = self.read();
+            if message["type"] == "response" && message["request_seq"] == self.next {
+                return message;
+            }
+            self.events.push(message);
+        }
+    }
+
+    fn ok(&mut self, command: &str, arguments: Value) -> Value {
+        let answer = self.ask(command, arguments);
+        assert_eq!(answer["success"], true, "{command}: {answer}");
+        answer["body"].clone()
+    }
+
+    fn event(&mut self, name: &str) -> Value {
+        loop {
+            if let Some(at) = self.events.iter().position(|event| event["event"] == name) {
+                return self.events.remove(at)["body"].clone();
+            }
+            let message = self.read();
+            self.events.push(message);
+        }
+    }
+
+    /// Waits for a stop: its reason, the top frame and its line.
+    fn stopped(&mut self) -> (String, String, u64) {
+        let stop = self.event("stopped");
+        let stack = self.ok("stackTrace", json!({ "threadId": 1 }));
+        let top = &stack["stackFrames"][0];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&stop["reason"]), text(&top["name"]), top["line"].as_u64().unwrap())
+    }
+
+    fn evaluate(&mut self, expression: &str) -> Value {
+        self.ok("evaluate", json!({ "expression": expression, "frameId": 1 }))["result"].clone()
+    }
+
+    fn launch(home: &Path, source: &str, breakpoints: Value, options: Value) -> Self {
+        let file = home.join("flow.agent.yaml");
+        std::fs::write(&file, source).unwrap();
+        let mut client = Self::start(home);
+        assert_eq!(client.ok("initialize", json!({ "adapterID": "aikit" }))["supportsStepBack"], true);
+        client.event("initialized");
+        let mut arguments = json!({ "program": file, "inputs": { "n": 10 } });
+        arguments.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        client.ok("launch", arguments);
+        let source = json!({ "path": file });
+        let set = client.ok("setBreakpoints", json!({ "source": source, "breakpoints": breakpoints }));
+        assert_eq!(set["breakpoints"].as_array().unwrap().len(), breakpoints.as_array().unwrap().len());
+        client.ok("setExceptionBreakpoints", json!({ "filters": ["failed"] }));
+        client.ok("configurationDone", json!({}));
+        client
+    }
+
+    fn end(mut self) {
+        self.ok("disconnect", json!({}));
+        drop(self.to);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[test]
+fn a_run_is_stepped_forwards_and_backwards() {
+    let home = tempfile::tempdir().unwrap();
+    let mut client = Client::launch(home.path(), FLOW, json!([]), json!({ "stopOnEntry": true }));
+    assert_eq!(client.stopped(), ("entry".into(), "first (set)".into(), 7));
+    client.ok("next", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("step".into(), "each (map)".into(), 9));
+    assert_eq!(client.evaluate("state.sum"), "10");
+    client.ok("stepIn", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("step".into(), "add (script)".into(), 13));
+    assert_eq!(client.evaluate("item"), "1");
+    client.ok("next", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("step".into(), "add (script)".into(), 13));
+    assert_eq!((client.evaluate("item"), client.evaluate("state.sum")), (json!("2"), json!("11")));
+    let stack = client.ok("stackTrace", json!({ "threadId": 1 }));
+    let names: Vec<&str> = stack["stackFrames"].as_array().unwrap().iter().filter_map(|f| f["name"].as_str()).collect();
+    assert_eq!(names, ["add (script)", "each (map)", "Flow"]);
+
+    // Back in time the old values are seen; forwards again nothing runs twice.
+    client.ok("stepBack", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped().1, "add (script)");
+    assert_eq!((client.evaluate("item"), client.evaluate("state.sum")), (json!("1"), json!("10")));
+    client.ok("reverseContinue", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("entry".into(), "first (set)".into(), 7));
+    assert_eq!(client.evaluate("state.sum"), "0");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped().1, "add (script)");
+    assert_eq!(client.evaluate("item"), "2");
+
+    let scopes = client.ok("scopes", json!({ "frameId": 1 }));
+    let state = scopes["scopes"].as_array().unwrap().iter().find(|scope| scope["name"] == "State").unwrap().clone();
+    let inside = client.ok("variables", json!({ "variablesReference": state["variablesReference"] }));
+    assert_eq!((&inside["variables"][0]["name"], &inside["variables"][0]["value"]), (&json!("sum"), &json!("11")));
+    client.ok("stepOut", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("step".into(), "last (return)".into(), 19));
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.event("exited")["exitCode"], 0);
+    client.event("terminated");
+    let said: String = client.events.iter().filter_map(|event| event["body"]["output"].as_str()).collect();
+    assert_eq!(said.matches("adding").count(), 3, "{said}");
+    assert!(said.contains("16"), "{said}");
+    client.end();
+}
+
+#[test]
+fn breakpoints_have_conditions_hits_and_logs() {
+    let home = tempfile::tempdir().unwrap();
+    let breakpoints = json!([
+        { "line": 14, "condition": "state.sum == 16" },
+        { "line": 12, "logMessage": "item {item}" },
+        { "line": 8, "condition": "1 +" },
+    ]);
+    let mut client = Client::launch(home.path(), FLOW, breakpoints, json!({}));
+    assert_eq!(client.stopped().1, "last (return)", "line 14 belongs to the step, the next one begins at 19");
+    let source = json!({ "path": home.path().join("flow.agent.yaml") });
+    let set =
+        client.ok("setBreakpoints", json!({ "source": source, "breakpoints": [{ "line": 8, "condition": "1 +" }] }));
+    assert_eq!(set["breakpoints"][0]["verified"], false);
+    let said: Vec<&str> = client.events.iter().filter_map(|event| event["body"]["output"].as_str()).collect();
+    assert!(said.contains(&"item 2\n"), "{said:?}");
+    client.ok("continue", json!({ "threadId": 1 }));
+    client.event("terminated");
+    client.end();
+
+    let mut client = Client::launch(home.path(), FLOW, json!([{ "line": 13, "hitCondition": "2" }]), json!({}));
+    assert_eq!(client.stopped().1, "add (script)");
+    assert_eq!(client.evaluate("item"), "2");
+    assert_eq!(client.evaluate("'{{ item }}'"), "\"'2'\"");
+    assert_eq!(client.ask("evaluate", json!({ "expression": "nope" }))["success"], false);
+    client.ok("terminate", json!({}));
+    client.event("terminated");
+    client.end();
+}
+
+#[test]
+fn a_step_that_fails_stops_the_run_and_says_why() {
+    let home = tempfile::tempdir().unwrap();
+    let broken = FLOW.replace("return ctx.state.sum", "error('no luck')");
+    let mut client = Client::launch(home.path(), &broken, json!([]), json!({}));
+    assert_eq!(client.stopped(), ("exception".into(), "add (script)".into(), 13));
+    let info = client.ok("exceptionInfo", json!({ "threadId": 1 }));
+    assert!(info["description"].as_str().unwrap().contains("no luck"), "{info}");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped().1, "each (map)", "the error passes through the step around it");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.event("exited")["exitCode"], 4);
+    client.end();
+}
+
+#[test]
+fn what_makes_no_sense_is_answered_with_an_error() {
+    let home = tempfile::tempdir().unwrap();
+    let mut client = Client::start(home.path());
+    client.to.write_all(b"Content-Length: 3\r\n\r\n{{{").unwrap();
+    client.ok("initialize", json!({}));
+    for (command, arguments) in [
+        ("launch", json!({})),
+        ("launch", json!({ "program": "/no/such/file.yaml" })),
+        ("continue", json!({ "threadId": 1 })),
+        ("scopes", json!({ "frameId": 99 })),
+        ("variables", json!({ "variablesReference": 12345 })),
+        ("evaluate", json!({})),
+        ("stepBack", Value::Null),
+        ("frobnicate", json!([])),
+    ] {
+        let answer = client.ask(command, arguments);
+        assert_eq!(answer["success"], false, "{command}: {answer}");
+        assert!(!answer["message"].as_str().unwrap().is_empty());
+    }
+    client.end();
+}
