@@ -47,6 +47,15 @@ def test_a_late_client_misses_nothing_of_its_first_request(fresh):
             assert cell.types() == ["busy", "execute_input", "stream", "idle"]
 
 
+def test_nothing_is_lost_behind_the_welcome(connect):
+    """Requests on control are answered at once, so that a subscription that counts too late shows."""
+    kernel = connect("lua").kernel
+    for _ in range(60):
+        with kernel.client() as late:
+            msg_id = late.send("control", "kernel_info_request", {})
+            assert [message["content"]["execution_state"] for message in late.until_idle(msg_id, 5)] == ["busy", "idle"]
+
+
 def test_two_clients_see_the_same_outputs(connect):
     one, other = connect("lua"), connect("lua")
     msg_id = one.begin('print("for all") display.html("<i>x</i>") return 7')

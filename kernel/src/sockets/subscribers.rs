@@ -87,13 +87,15 @@ impl Subscribers {
 
     /// Queues a message for everybody who has subscribed.
     pub fn publish(&self, message: &Outgoing, weight: Weight) {
+        let mut first_words = lock(&self.first_words);
         let subscribed: Vec<_> =
             lock(&self.list).iter().filter(|one| one.subscribed.load(Ordering::Acquire)).cloned().collect();
         let is_first_word = message.parent == Parent::none() && message.msg_type == "status";
         if subscribed.is_empty() {
-            *lock(&self.first_words) = is_first_word.then(|| self.encode(message)).flatten();
+            *first_words = is_first_word.then(|| self.encode(message)).flatten();
             return;
         }
+        drop(first_words);
         let Some(encoded) = self.encode(message) else { return };
         for one in subscribed {
             self.queue(&one, encoded.clone(), weight, &message.parent);
@@ -276,17 +278,22 @@ impl Subscribers {
         event: ZmqMessage,
     ) -> Result<(), zeromq::ZmqError> {
         let Some((1, topic)) = event.get(0).and_then(|frame| frame.split_first()) else { return Ok(()) };
+        // Under the lock of `publish`: what is said from now on waits in the queue, behind the welcome. A client that was
+        // welcomed must not miss the next word.
+        let first_words = {
+            let mut first_words = lock(&self.first_words);
+            self.has_subscribed(one);
+            first_words.take()
+        };
         if let Ok(text) = std::str::from_utf8(topic) {
             let welcome = Outgoing::broadcast(Parent::none(), "iopub_welcome", json!({ "subscription": text }));
             if let Some(welcome) = self.encode_under(Bytes::copy_from_slice(topic), &welcome) {
                 self.send(socket, one, welcome).await?;
             }
         }
-        let first_words = lock(&self.first_words).take();
         if let Some(message) = first_words {
             self.send(socket, one, message).await?;
         }
-        self.has_subscribed(one);
         Ok(())
     }
 
