@@ -254,3 +254,21 @@ fn what_is_no_notebook_is_refused_and_a_failing_cell_stops_the_run() {
     let out = std::fs::read_to_string(home.path().join("out.ipynb")).unwrap();
     assert!(out.contains("one\\n") && !out.contains("three\\n"), "what ran is kept: {out}");
 }
+
+#[test]
+fn every_example_is_clean_and_those_without_a_real_model_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let (file, home) = (path.to_str().unwrap(), Home::new());
+        assert!(home.ok(&["check", file]).contains("no findings"), "{file}");
+        count += 1;
+        if std::fs::read_to_string(&path).unwrap().contains("provider:") {
+            continue;
+        }
+        let inputs = r#"{"message": "hi", "text": "one two", "ticket": "a bug", "texts": ["a"], "motion": "tea"}"#;
+        home.ok(&["run", file, "--input", inputs]);
+    }
+    assert!(count >= 8);
+}

@@ -4,7 +4,6 @@
 mod control;
 mod session;
 mod variables;
-mod wire;
 
 use std::sync::Arc;
 

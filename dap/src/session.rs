@@ -12,6 +12,7 @@ use aikit_runtime::{
     event::RunEvent,
 };
 use aikit_spec::plan::{BehaviorPlan, Plan, StepPlan};
+use aikit_transport::frames;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -22,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Launcher, Program,
     control::{Breakpoint, Control, Told, evaluate},
-    wire,
 };
 
 /// Numbers the messages and hands them to the writer.
@@ -82,7 +82,7 @@ pub async fn serve(
     let (out, mut messages) = mpsc::unbounded_channel::<Value>();
     let writer = tokio::spawn(async move {
         while let Some(message) = messages.recv().await {
-            if output.write_all(&wire::frame(&message)).await.is_err() || output.flush().await.is_err() {
+            if output.write_all(&frames::frame(&message)).await.is_err() || output.flush().await.is_err() {
                 return;
             }
         }
@@ -115,7 +115,7 @@ pub async fn serve(
     });
     let mut input = BufReader::new(input);
     loop {
-        match wire::read(&mut input).await {
+        match frames::read(&mut input).await {
             Ok(Some(message)) => {
                 if !session.take(message).await {
                     break;

@@ -22,9 +22,9 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("lua-bridge", &["core", "runtime"]),
     ("js-bridge", &["core", "runtime"]),
     ("transport", &[]),
-    ("kernel", &["core", "ide", "runtime", "transport"]),
+    ("kernel", &["core", "ide", "runtime"]),
     ("lsp", &["core", "ide"]),
-    ("dap", &["core", "runtime", "spec"]),
+    ("dap", &["core", "runtime", "spec", "transport"]),
     (
         "cli",
         &[
@@ -44,23 +44,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
-    (
-        "testing",
-        &[
-            "core",
-            "ide",
-            "js-bridge",
-            "kernel",
-            "lua-bridge",
-            "models",
-            "runtime",
-            "spec",
-            "storage",
-            "tools",
-            "transport",
-            "yaml",
-        ],
-    ),
+    ("testing", &["core", "ide", "js-bridge", "lsp", "lua-bridge", "models", "runtime", "spec", "storage", "tools"]),
     ("xtask", &["core"]),
 ];
 

@@ -1,18 +1,16 @@
 //! `aikit dap`: the debug adapter.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::sync::Arc;
 
 use aikit_core::{ErrorKind, LineIndex, RunError, Scope, render};
 use aikit_dap::{Launcher, Program};
 use aikit_storage::Database;
 use async_trait::async_trait;
-use tokio::net::TcpListener;
 
-use super::Outcome;
+use super::{Outcome, meet};
 use crate::{
     compose::{self, Composition},
     context::Context,
-    exit::Exit,
     failure::Failure,
     source::Source,
 };
@@ -65,15 +63,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let scope = context.scope(&database).await?;
     let composition = Composition::new(compose::MODEL.to_owned())?;
     let launcher = Arc::new(Files { database, scope, composition });
-    match args.port {
-        None => aikit_dap::serve(tokio::io::stdin(), tokio::io::stdout(), launcher).await,
-        Some(port) => {
-            let failed = |error| Failure::new(Exit::Refused, format!("port {port} cannot be used: {error}"));
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
-            let (stream, _) = listener.accept().await.map_err(failed)?;
-            let (input, output) = stream.into_split();
-            aikit_dap::serve(input, output, launcher).await;
-        }
-    }
+    let (input, output) = meet(args.port).await?;
+    aikit_dap::serve(input, output, launcher).await;
     Ok(Outcome::ok(""))
 }

@@ -1,14 +1,13 @@
 //! `aikit lsp`: the language server.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::sync::Arc;
 
 use aikit_lsp::{Analysis, Checked, Surroundings};
 use aikit_runtime::{engine, scripts::ThreadScripts};
 use async_trait::async_trait;
-use tokio::net::TcpListener;
 
-use super::Outcome;
-use crate::{compose, context::Context, exit::Exit, failure::Failure};
+use super::{Outcome, meet};
+use crate::{compose, context::Context, failure::Failure};
 
 /// Arguments of `aikit lsp`.
 #[derive(Debug, clap::Args)]
@@ -49,15 +48,7 @@ impl Analysis for Engine {
 pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let surroundings = context.check_context().await?;
     let analysis = Arc::new(Engine { context: context.clone(), parsers: compose::parsers(), surroundings });
-    match args.port {
-        None => aikit_lsp::serve(tokio::io::stdin(), tokio::io::stdout(), analysis).await,
-        Some(port) => {
-            let failed = |error| Failure::new(Exit::Refused, format!("port {port} cannot be used: {error}"));
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
-            let (stream, _) = listener.accept().await.map_err(failed)?;
-            let (input, output) = stream.into_split();
-            aikit_lsp::serve(input, output, analysis).await;
-        }
-    }
+    let (input, output) = meet(args.port).await?;
+    aikit_lsp::serve(input, output, analysis).await;
     Ok(Outcome::ok(""))
 }

@@ -15,7 +15,9 @@ pub mod spec;
 pub mod tenant;
 pub mod worker;
 
-use crate::exit::Exit;
+use aikit_transport::{Input, Meeting, Output};
+
+use crate::{exit::Exit, failure::Failure};
 
 /// What a command that came to its end gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,4 +33,14 @@ impl Outcome {
     pub fn ok(text: impl Into<String>) -> Self {
         Self { text: text.into(), exit: Exit::Ok }
     }
+}
+
+/// Waits for the client of a server: on a port, or on the standard streams.
+async fn meet(port: Option<u16>) -> Result<(Input, Output), Failure> {
+    let meeting = port.map_or(Meeting::Stdio, Meeting::Port);
+    meeting.client().await.map_err(|error| {
+        let port = port.unwrap_or_default();
+        Failure::new(Exit::Refused, format!("port {port} cannot be used: {error}"))
+            .with_help("choose another one; the client must be on this machine")
+    })
 }

@@ -46,3 +46,36 @@ pub fn frame(message: &Value) -> Vec<u8> {
     let body = message.to_string();
     format!("Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    async fn all(mut bytes: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        loop {
+            match read(&mut bytes).await {
+                Ok(Some(message)) => found.push(message.to_string()),
+                Ok(None) => return found,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => found.push("not JSON".into()),
+                Err(_) => {
+                    found.push("the end".into());
+                    return found;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_are_read_back_and_nonsense_is_bounded() {
+        let whole = [frame(&json!({ "é": 1 })), frame(&json!([2]))].concat();
+        assert_eq!(all(&whole).await, [r#"{"é":1}"#, "[2]"]);
+        assert_eq!(all(b"\r\n\r\ncontent-LENGTH:  2 \r\nX: y\r\n\r\n{}").await, ["{}"]);
+        assert_eq!(all(b"Content-Length: 3\r\n\r\n{{{Content-Length: 2\r\n\r\n[]").await, ["not JSON", "[]"]);
+        assert_eq!(all(b"Content-Length: 99999999999\r\n\r\n{}").await, ["the end"]);
+        assert_eq!(all(b"Content-Length: 10\r\n\r\n{}").await, ["the end"]);
+        assert_eq!(all(b"").await, Vec::<String>::new());
+    }
+}
