@@ -26,6 +26,7 @@ mod nearest;
 pub(crate) mod rewrite;
 mod scope;
 
+use analysis::is_plain;
 pub use analysis::{Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath};
 pub use nearest::nearest;
 pub(crate) use scope::{Wanted, missing, value_at};
@@ -254,22 +255,28 @@ pub struct UndefinedVariable {
     /// The names that exist there, sorted.
     pub known: Vec<String>,
     missing: Missing,
+    /// How the name that was probably meant has to be written, where it takes more than a replacement.
+    instead: Option<String>,
 }
 
 impl UndefinedVariable {
     fn new(path: &VariablePath, at: usize, missing: Missing, known: Vec<String>) -> Self {
         let segment = &path.segments[at];
         let name = segment.name.to_string();
-        let suggestion = nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
-        Self {
-            path: path.prefix(at + 1),
-            parent: path.prefix(at),
-            name,
-            range: segment.range,
-            suggestion,
-            known,
-            missing,
+        let parent = path.prefix(at);
+        let mut suggestion = nearest(&name, known.iter().map(String::as_str)).map(str::to_owned);
+        let mut instead = None;
+        // `inputs.user-name` reads as a subtraction; only steps may be written so.
+        if !parent.is_empty() && parent != "steps" {
+            let start = format!("{name}-");
+            let quoted = known.iter().find(|name| suggestion.as_ref() == Some(name) && !is_plain(name));
+            let quoted = quoted.or_else(|| known.iter().find(|name| name.starts_with(&start)));
+            if let Some(quoted) = quoted {
+                instead = Some(format!("{parent}[{quoted:?}]"));
+                suggestion = None;
+            }
         }
+        Self { path: path.prefix(at + 1), parent, name, range: segment.range, suggestion, known, missing, instead }
     }
 
     /// Whether the name is that of a step, so that it is the reference to a step that is wrong.
@@ -292,7 +299,8 @@ impl fmt::Display for UndefinedVariable {
             parent if self.known.is_empty() => return write!(f, "`{parent}` is empty here"),
             parent => write!(f, "`{parent}` has: ")?,
         }
-        f.write_str(&list(&self.known))
+        f.write_str(&list(&self.known))?;
+        self.instead.as_ref().map_or(Ok(()), |instead| write!(f, "; write `{instead}`"))
     }
 }
 
@@ -357,7 +365,7 @@ mod tests {
             `inputs.qestion` is not defined; `inputs` has: docs, either, free, open, question, user-name -> Some("question") at "qestion"
             `inputs.question.x` is not defined; `inputs.question` is a text -> None at "x"
             `input` is not defined; there is: agent, agent_id, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> Some("inputs") at "input"
-            `inputs.user` is not defined; `inputs` has: docs, either, free, open, question, user-name -> None at "user"
+            `inputs.user` is not defined; `inputs` has: docs, either, free, open, question, user-name; write `inputs["user-name"]` -> None at "user"
             `name` is not defined; there is: agent, agent_id, execution, inputs, now, session, state, steps, tenant, tenant_id, user -> None at "name"
         "#]].assert_eq(&undefined(
             &roots,

@@ -80,7 +80,8 @@ impl fmt::Display for VariablePath {
     }
 }
 
-fn is_plain(name: &str) -> bool {
+/// Whether a name can stand behind a dot.
+pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_alphanumeric() || c == '_')
