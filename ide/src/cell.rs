@@ -1,5 +1,7 @@
 //! Cells: magics, and where the features of a document or of a script begin.
 
+use std::sync::Arc;
+
 use aikit_core::{Language, TextRange, surface};
 use aikit_spec::{
     CheckContext,
@@ -7,9 +9,10 @@ use aikit_spec::{
 };
 
 use crate::{
-    complete::{Completion, CompletionKind, complete, floor},
+    complete::{Completion, CompletionKind, complete},
     hover::{Hover, hover},
     names::Surroundings,
+    snapshot::{Snapshot, floor},
 };
 
 /// Whether a cell can be run as it stands, as far as its text tells.
@@ -64,13 +67,18 @@ fn part(code: &str, offset: usize, language: Language) -> Part<'_> {
 }
 
 /// The candidates at a byte offset of a cell. `language` is what a cell without a magic is written in.
-pub fn complete_cell(code: &str, offset: usize, language: Language, around: &Surroundings) -> Answer<Vec<Completion>> {
+pub fn complete_cell(
+    code: &str,
+    offset: usize,
+    language: Language,
+    around: &Arc<Surroundings>,
+) -> Answer<Vec<Completion>> {
     let offset = floor(code, offset);
     match part(code, offset, language) {
         Part::Magic { line, start } => Answer::Known(magic(line, start, offset, around)),
         Part::Script { language, start } => Answer::Ask(language, start),
         Part::Document { body, start } => {
-            let mut found = complete(body, offset - start, around);
+            let mut found = complete(&Snapshot::new(body, Arc::clone(around)), offset - start);
             for candidate in &mut found {
                 candidate.replace = shifted(candidate.replace, start);
             }
@@ -81,7 +89,7 @@ pub fn complete_cell(code: &str, offset: usize, language: Language, around: &Sur
 }
 
 /// What stands at a byte offset of a cell.
-pub fn hover_cell(code: &str, offset: usize, language: Language, around: &Surroundings) -> Answer<Option<Hover>> {
+pub fn hover_cell(code: &str, offset: usize, language: Language, around: &Arc<Surroundings>) -> Answer<Option<Hover>> {
     let offset = floor(code, offset);
     match part(code, offset, language) {
         Part::Magic { line, start } => {
@@ -92,7 +100,7 @@ pub fn hover_cell(code: &str, offset: usize, language: Language, around: &Surrou
         }
         Part::Script { language, start } => Answer::Ask(language, start),
         Part::Document { body, start } => Answer::Known(
-            hover(body, offset - start, around)
+            hover(&Snapshot::new(body, Arc::clone(around)), offset - start)
                 .map(|hover| Hover { range: shifted(hover.range, start), markdown: hover.markdown }),
         ),
         Part::Other => Answer::Known(None),
@@ -209,7 +217,7 @@ mod tests {
     use super::*;
 
     fn labels(code: &str) -> Vec<String> {
-        let around = Surroundings { agents: vec!["greeter".into()], ..Surroundings::default() };
+        let around = Arc::new(Surroundings { agents: vec!["greeter".into()], ..Surroundings::default() });
         match complete_cell(code, code.len(), Language::Yaml, &around) {
             Answer::Known(found) => found.into_iter().map(|candidate| candidate.label).collect(),
             Answer::Ask(language, start) => vec![format!("{language:?} from {start}")],

@@ -1,13 +1,14 @@
 //! What can be typed at a place of a document.
 
 use aikit_core::TextRange;
-use aikit_spec::{expr, schema::view};
+use aikit_spec::{expr, schema::view, template};
 use aikit_yaml::Segment;
 
 use crate::{
     names::{self, Named, Surroundings},
     outline::Outline,
     site::{self, Site},
+    snapshot::{Snapshot, floor},
 };
 
 /// What a candidate is, for icons.
@@ -59,11 +60,11 @@ pub struct Completion {
 }
 
 /// The candidates at a byte offset of a document, best first.
-pub fn complete(text: &str, offset: usize, around: &Surroundings) -> Vec<Completion> {
+pub fn complete(snapshot: &Snapshot, offset: usize) -> Vec<Completion> {
+    let text = snapshot.text();
     let offset = floor(text, offset);
-    let outline = Outline::new(text);
-    let place = Place { text, offset, outline: &outline, around };
-    let mut found = match site::at(text, offset) {
+    let place = Place { text, offset, snapshot, outline: snapshot.outline(), around: snapshot.around() };
+    let mut found = match site::at(snapshot.shared_text(), offset) {
         Site::Key { path, token } => place.keys(&path, token),
         Site::Value { path, token } => place.values(&path, token),
         Site::Open { path, token } => {
@@ -82,25 +83,17 @@ pub fn complete(text: &str, offset: usize, around: &Surroundings) -> Vec<Complet
     found
 }
 
-pub(crate) fn floor(text: &str, offset: usize) -> usize {
-    let mut offset = offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    offset
-}
-
 struct Place<'p> {
     text: &'p str,
     offset: usize,
-    outline: &'p Outline<'p>,
+    snapshot: &'p Snapshot,
+    outline: &'p Outline,
     around: &'p Surroundings,
 }
 
 impl Place<'_> {
     fn view(&self, path: &[Segment]) -> Option<view::SchemaView> {
-        let parsed = aikit_yaml::parse(self.text);
-        view::at_path(parsed.documents.first().map(|document| &document.root), path)
+        view::at_path(self.snapshot.root(), path)
     }
 
     fn keys(&self, path: &[Segment], token: TextRange) -> Vec<Completion> {
@@ -138,12 +131,10 @@ impl Place<'_> {
     }
 
     fn values(&self, path: &[Segment], token: TextRange) -> Vec<Completion> {
-        let parsed = aikit_yaml::parse(self.text);
-        let root = parsed.documents.first().map(|document| &document.root);
-        if let Some(language) = names::language_at(root, path) {
+        let Some(view) = self.view(path) else { return Vec::new() };
+        if let Some(language) = view.language {
             return self.text_in(language, path, token);
         }
-        let Some(view) = view::at_path(root, path) else { return Vec::new() };
         let word = |label: &str, detail: &str, doc: &str| Completion {
             label: label.to_owned(),
             kind: CompletionKind::Word,
@@ -177,9 +168,7 @@ impl Place<'_> {
     }
 
     fn embedded(&self, path: &[Segment], content: TextRange) -> Vec<Completion> {
-        let parsed = aikit_yaml::parse(self.text);
-        let language = names::language_at(parsed.documents.first().map(|document| &document.root), path);
-        let language = language.unwrap_or("template");
+        let language = self.view(path).and_then(|view| view.language).unwrap_or("template");
         self.text_in(language, path, content)
     }
 
@@ -198,8 +187,12 @@ impl Place<'_> {
                 found.into_iter().map(|named| (kind(&named), named)).map(|(k, n)| self.named(n, k, replace)).collect()
             }
             "template" | "dynamic" if !in_braces(before) => Vec::new(),
+            "template" | "dynamic" if before[..before.len() - chain.word.len()].trim_end().ends_with('|') => {
+                let filter = |name: &&str| Named { name: (*name).into(), detail: "filter".into(), doc: String::new() };
+                template::FILTERS.iter().map(filter).map(|f| self.named(f, CompletionKind::Function, replace)).collect()
+            }
             "template" | "dynamic" | "cel" => {
-                let roots = names::roots(self.outline, path);
+                let roots = names::roots(self.snapshot, path);
                 let variables = if chain.owners.is_empty() {
                     let shape = |name: &str| roots.shape(&[name]).map(names::shape_name).unwrap_or_default();
                     let named = |name: &str| Named { name: name.into(), detail: shape(name), doc: String::new() };
@@ -258,6 +251,8 @@ impl<'t> Chain<'t> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use aikit_spec::BuiltinTool;
     use serde_json::json;
 
@@ -274,10 +269,14 @@ mod tests {
         Surroundings { context, agents: vec!["greeter".into(), "triage".into()] }
     }
 
+    fn snapshot(text: &str) -> Snapshot {
+        Snapshot::new(text, Arc::new(around()))
+    }
+
     fn labels(marked: &str) -> String {
         let offset = marked.find('‸').unwrap();
         let text = marked.replace('‸', "");
-        let found = complete(&text, offset, &around());
+        let found = complete(&snapshot(&text), offset);
         let labels: Vec<&str> = found.iter().map(|candidate| candidate.label.as_str()).collect();
         labels.join(" ")
     }
@@ -331,23 +330,9 @@ mod tests {
     #[test]
     fn a_candidate_says_what_it_replaces() {
         let text = "identity:\n  nam";
-        let found = complete(text, text.len(), &around());
+        let found = complete(&snapshot(text), text.len());
         assert_eq!((found[0].replace.slice(text), found[0].insert.as_str()), ("nam", "name: "));
         let text = "identity:\n  nam: x";
-        assert_eq!(complete(text, 15, &around())[0].insert, "name");
-    }
-
-    #[test]
-    fn nothing_panics_anywhere() {
-        let text = format!("{HEAD}    - name: é🦀\n      llm: \"{{{{ x\n  a: [b, {{c: 'd\n- |\n  x\n---\n? y\n");
-        for offset in 0..=text.len() + 2 {
-            complete(&text, offset, &around());
-            crate::hover(&text, offset, &around());
-            if text.is_char_boundary(offset.min(text.len())) {
-                let cut = &text[..offset.min(text.len())];
-                complete(cut, cut.len(), &around());
-                crate::hover(cut, cut.len(), &around());
-            }
-        }
+        assert_eq!(complete(&snapshot(text), 15)[0].insert, "name");
     }
 }

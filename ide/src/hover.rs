@@ -1,14 +1,15 @@
 //! What something in a document means.
 
 use aikit_core::{TextRange, surface::member};
-use aikit_spec::schema::view;
+use aikit_spec::schema::view::{self, SchemaView};
 use aikit_yaml::Segment;
 
 use crate::{
-    complete::{Chain, floor, in_braces},
-    names::{self, Surroundings},
+    complete::{Chain, in_braces},
+    names::{self, Named},
     outline::Outline,
     site::{self, Site},
+    snapshot::{Snapshot, floor},
 };
 
 /// An explanation.
@@ -21,53 +22,42 @@ pub struct Hover {
 }
 
 /// What stands at a byte offset of a document.
-pub fn hover(text: &str, offset: usize, around: &Surroundings) -> Option<Hover> {
+pub fn hover(snapshot: &Snapshot, offset: usize) -> Option<Hover> {
+    let text = snapshot.text();
     let offset = floor(text, offset);
-    let outline = Outline::new(text);
-    if let Some(found) = key_at(&outline, offset) {
-        return key(text, &outline, found);
+    let outline = snapshot.outline();
+    if let Some(found) = key_at(outline, offset) {
+        return describe(snapshot, &outline.path(found), outline.node(found).key);
     }
-    match site::at(text, offset) {
+    match site::at(snapshot.shared_text(), offset) {
         Site::Key { path, token } => {
             let name = token.slice(text).trim_matches(['"', '\'']).to_owned();
-            let path = [path, vec![Segment::Key(name)]].concat();
-            describe(text, &path, token)
+            describe(snapshot, &[path, vec![Segment::Key(name)]].concat(), token)
         }
-        Site::Value { path, token } | Site::Open { path, token } => value(text, &outline, &path, token, offset, around),
+        Site::Value { path, token } | Site::Open { path, token } => value(snapshot, &path, token, offset),
         Site::Block { path, content } => {
-            let language = language_at(text, &path)?;
-            inside(text, &outline, language, &path, content, offset)
+            let language = view_at(snapshot, &path)?.language?;
+            inside(snapshot, language, &path, content, offset)
         }
         Site::Nowhere => None,
     }
 }
 
 /// The node whose key an offset touches.
-fn key_at(outline: &Outline<'_>, offset: usize) -> Option<usize> {
+fn key_at(outline: &Outline, offset: usize) -> Option<usize> {
     outline.ids().find(|id| {
         let node = outline.node(*id);
-        let touches = (node.key.start as usize) <= offset && offset <= node.key.end as usize;
-        touches && matches!(node.step, Segment::Key(_))
+        node.key.touches(offset) && matches!(node.step, Segment::Key(_))
     })
 }
 
-fn key(text: &str, outline: &Outline<'_>, id: usize) -> Option<Hover> {
-    describe(text, &outline.path(id), outline.node(id).key)
-}
-
-fn view_at(text: &str, path: &[Segment]) -> Option<view::SchemaView> {
-    let parsed = aikit_yaml::parse(text);
-    view::at_path(parsed.documents.first().map(|document| &document.root), path)
-}
-
-fn language_at(text: &str, path: &[Segment]) -> Option<&'static str> {
-    let parsed = aikit_yaml::parse(text);
-    names::language_at(parsed.documents.first().map(|document| &document.root), path)
+fn view_at(snapshot: &Snapshot, path: &[Segment]) -> Option<SchemaView> {
+    view::at_path(snapshot.root(), path)
 }
 
 /// A key: what it means, what stands under it, what holds without it.
-fn describe(text: &str, path: &[Segment], range: TextRange) -> Option<Hover> {
-    let view = view_at(text, path)?;
+fn describe(snapshot: &Snapshot, path: &[Segment], range: TextRange) -> Option<Hover> {
+    let view = view_at(snapshot, path)?;
     let Some(Segment::Key(name)) = path.last() else { return None };
     let mut markdown = format!("**{name}**: {}\n\n{}", view.type_name, view.description);
     if let Some(format) = view.format {
@@ -83,35 +73,29 @@ fn describe(text: &str, path: &[Segment], range: TextRange) -> Option<Hover> {
     Some(Hover { range, markdown })
 }
 
-fn value(
-    text: &str,
-    outline: &Outline<'_>,
-    path: &[Segment],
-    token: TextRange,
-    offset: usize,
-    around: &Surroundings,
-) -> Option<Hover> {
-    if let Some(language) = language_at(text, path) {
-        return inside(text, outline, language, path, token, offset);
+fn value(snapshot: &Snapshot, path: &[Segment], token: TextRange, offset: usize) -> Option<Hover> {
+    let view = view_at(snapshot, path)?;
+    if let Some(language) = view.language {
+        return inside(snapshot, language, path, token, offset);
     }
-    let view = view_at(text, path)?;
-    let written = token.slice(text).trim_matches(['"', '\'']);
+    let written = token.slice(snapshot.text()).trim_matches(['"', '\'']);
     if let Some(value) = view.values.iter().find(|value| value.value == written) {
         return Some(Hover { range: token, markdown: format!("**{written}**\n\n{}", value.description) });
     }
-    let named = names::declared(outline, around, view.reference?).into_iter().find(|named| named.name == written)?;
-    Some(Hover { range: token, markdown: format!("**{}**: {}\n\n{}", named.name, named.detail, named.doc) })
+    let by_format = view.format.filter(|format| format.name == "agent-ref").map(|_| "agent");
+    let namespace = view.reference.or(by_format)?;
+    let declared = names::declared(snapshot.outline(), snapshot.around(), namespace);
+    let named = declared.into_iter().find(|named| named.name == written)?;
+    Some(Hover { range: token, markdown: say(&named) })
+}
+
+fn say(named: &Named) -> String {
+    format!("**{}**: {}\n\n{}", named.name, named.detail, named.doc).trim_end().to_owned()
 }
 
 /// A name inside a text.
-fn inside(
-    text: &str,
-    outline: &Outline<'_>,
-    language: &str,
-    path: &[Segment],
-    token: TextRange,
-    offset: usize,
-) -> Option<Hover> {
+fn inside(snapshot: &Snapshot, language: &str, path: &[Segment], token: TextRange, offset: usize) -> Option<Hover> {
+    let text = snapshot.text();
     let rest = text.get(offset..token.end as usize)?;
     let end = offset + rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(rest.len());
     let before = text.get(token.start as usize..end)?;
@@ -123,16 +107,22 @@ fn inside(
     let names = [owners.as_slice(), &[word]].concat();
     let dotted = names.join(".");
     match language {
-        "lua" | "js" => {
-            let member = member(&dotted)?;
-            Some(Hover { range, markdown: format!("`{}`\n\n{}", member.signature(), member.doc) })
-        }
+        "lua" | "js" => match member(&dotted) {
+            Some(member) => Some(Hover { range, markdown: format!("`{}`\n\n{}", member.signature(), member.doc) }),
+            None => {
+                let named = names::surface(&owners).into_iter().find(|named| named.name == word)?;
+                (!named.doc.is_empty()).then(|| Hover { range, markdown: say(&named) })
+            }
+        },
         "template" | "dynamic" if !in_braces(before) => None,
         "template" | "dynamic" | "cel" => {
-            let roots = crate::names::roots(outline, path);
+            let roots = names::roots(snapshot, path);
             let shape = roots.shape(&names)?;
-            let members: Vec<String> = crate::names::members(shape).into_iter().map(|named| named.name).collect();
-            let mut markdown = format!("**{dotted}**: {}", crate::names::shape_name(shape));
+            let members: Vec<String> = names::members(shape).into_iter().map(|named| named.name).collect();
+            let mut markdown = format!("**{dotted}**: {}", names::shape_name(shape));
+            if let Some(doc) = names::described(snapshot, &names) {
+                markdown.push_str(&format!("\n\n{doc}"));
+            }
             if !members.is_empty() {
                 markdown.push_str(&format!("\n\nHas {}.", members.join(", ")));
             }
@@ -144,12 +134,14 @@ fn inside(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn say(marked: &str) -> String {
         let offset = marked.find('‸').unwrap();
         let text = marked.replace('‸', "");
-        match hover(&text, offset, &Surroundings::default()) {
+        match hover(&Snapshot::new(text.as_str(), Arc::default()), offset) {
             Some(hover) => format!("{}: {}", hover.range.slice(&text), hover.markdown.replace("\n\n", " / ")),
             None => "-".to_owned(),
         }

@@ -1,20 +1,35 @@
-//! Editor features as plain data over a text: completion and hover of documents and of cells. Nothing here knows a protocol,
+//! Editor features as plain data over immutable [`Snapshot`]s of documents, and over cells. Nothing here knows a protocol,
 //! nothing blocks, nothing fails: where nothing is known, nothing is offered. Places are byte offsets.
 
+mod actions;
 pub mod cell;
 mod complete;
+mod hints;
 mod hover;
+mod index;
+mod lexer;
 mod names;
+mod navigate;
 mod outline;
-mod refs;
+mod scripts;
 mod site;
+mod snapshot;
 mod structure;
+mod text_map;
+mod tokens;
+mod workspace;
 
 pub use crate::{
+    actions::{Action, ActionKind, actions, quick_fixes},
     complete::{Completion, CompletionKind, complete},
+    hints::{Inlay, Lens, LensAction, Link, inlays, lenses, links},
     hover::{Hover, hover},
+    index::{Occurrence, Role, Symbol, SymbolKind},
     names::Surroundings,
-    refs::{Symbol, is_name, path_at, symbol_at, symbols},
-    structure::{folds, selections},
+    navigate::{RenameError, definition, prepare_rename, references, rename, symbol_at},
+    scripts::{Script, Signature, scripts, signature},
+    snapshot::Snapshot,
+    structure::{DocumentSymbol, Fold, FoldKind, document_symbols, folds, selections},
+    tokens::{Token, TokenKind, tokens},
+    workspace::{Location, Workspace, WorkspaceSymbol},
 };
-pub use aikit_spec::{CheckContext, Checked, OutlineItem};

@@ -4,12 +4,14 @@ use aikit_core::surface::{GLOBALS, MEMBERS, MemberKind};
 use aikit_spec::{
     CheckContext,
     roots::{Roots, Shape},
-    schema::at_path,
 };
 use aikit_yaml::Segment;
 use serde_json::Value;
 
-use crate::outline::{Id, Outline};
+use crate::{
+    outline::{Id, Outline},
+    snapshot::Snapshot,
+};
 
 /// What surrounds a document.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +37,7 @@ impl Named {
 }
 
 /// The names of a namespace: `builtin`, `model`, `prompt`, `provider`, `secret`, `step`, `tool`.
-pub(crate) fn declared(outline: &Outline<'_>, around: &Surroundings, namespace: &str) -> Vec<Named> {
+pub(crate) fn declared(outline: &Outline, around: &Surroundings, namespace: &str) -> Vec<Named> {
     let keys = |path: &[&str], detail: &str| -> Vec<Named> {
         let block = outline.under(path);
         let children = block.map(|id| outline.children(id)).unwrap_or_default();
@@ -51,14 +53,27 @@ pub(crate) fn declared(outline: &Outline<'_>, around: &Surroundings, namespace: 
     match namespace {
         "builtin" => builtins().collect(),
         "model" => {
-            let mut all = keys(&["intelligence", "models"], "declared model");
+            let block = outline.under(&["intelligence", "models"]);
+            let of = |id: &Id| {
+                let written = |key| outline.scalar_of(*id, key).unwrap_or("?");
+                Some(Named::new(outline.name(*id)?, format!("{}/{}", written("provider"), written("model"))))
+            };
+            let mut all: Vec<Named> =
+                block.map(|id| outline.children(id)).unwrap_or_default().iter().filter_map(of).collect();
             all.push(Named::new("scripted/auto", "simulated model"));
             all
         }
         "prompt" => keys(&["intelligence", "prompts", "templates"], "prompt"),
         "secret" => keys(&["governance", "security", "secrets"], "credential"),
         "provider" => around.context.providers.iter().map(|name| Named::new(name, "provider")).collect(),
-        "step" => steps(outline).into_iter().map(|(name, _)| Named::new(name, "step")).collect(),
+        "step" => {
+            let of = |(name, id): (String, Id)| Named {
+                name,
+                detail: kind_of(outline, id).map_or_else(|| "step".into(), |kind| format!("{kind} step")),
+                doc: outline.scalar_of(id, "description").unwrap_or_default().to_owned(),
+            };
+            steps(outline).into_iter().map(of).collect()
+        }
         "tool" => {
             let tools = outline.under(&["integration", "tools"]).map(|id| outline.children(id)).unwrap_or_default();
             let name = |id: &Id| outline.scalar(*id).or_else(|| outline.scalar_of(*id, "name"));
@@ -67,7 +82,7 @@ pub(crate) fn declared(outline: &Outline<'_>, around: &Surroundings, namespace: 
                 let known = builtins().find(|tool| tool.name == name);
                 Some(known.unwrap_or_else(|| Named {
                     name: name.to_owned(),
-                    detail: "tool".into(),
+                    detail: outline.scalar_of(*id, "kind").map_or_else(|| "tool".into(), |kind| format!("{kind} tool")),
                     doc: outline.scalar_of(*id, "description").unwrap_or_default().to_owned(),
                 }))
             };
@@ -78,8 +93,13 @@ pub(crate) fn declared(outline: &Outline<'_>, around: &Surroundings, namespace: 
     }
 }
 
+/// What a step does, by its kind key.
+fn kind_of(outline: &Outline, step: Id) -> Option<&'static str> {
+    aikit_spec::agent::STEP_KINDS.iter().copied().find(|kind| outline.child(step, kind).is_some())
+}
+
 /// The steps of the document, nested ones included, with their nodes.
-pub(crate) fn steps<'t>(outline: &Outline<'t>) -> Vec<(String, Id)> {
+pub(crate) fn steps(outline: &Outline) -> Vec<(String, Id)> {
     let block = outline.under(&["behavior", "steps"]).or_else(|| outline.under(&["behavior", "workflow", "steps"]));
     let Some(block) = block else { return Vec::new() };
     let mut found = Vec::new();
@@ -97,44 +117,85 @@ pub(crate) fn steps<'t>(outline: &Outline<'t>) -> Vec<(String, Id)> {
     found
 }
 
-/// What the text at `path` is written in. Inside a value of the author's own, that of the value.
-pub(crate) fn language_at(root: Option<&aikit_yaml::Node>, path: &[Segment]) -> Option<&'static str> {
-    (0..=path.len()).rev().find_map(|len| {
-        let view = at_path(root, &path[..len])?;
-        Some(view.language.filter(|language| len == path.len() || *language == "dynamic"))
-    })?
-}
-
-/// What the text at `path` can read. The steps that stand before it are known; the one that it is part of is not.
-pub(crate) fn roots(outline: &Outline<'_>, path: &[Segment]) -> Roots {
+/// What the text at `path` can read: what every text can, the steps before it, and what the steps around it bring.
+pub(crate) fn roots(snapshot: &Snapshot, path: &[Segment]) -> Roots {
+    let outline = snapshot.outline();
     let own = outline.find(path).unwrap_or(usize::MAX);
-    let value = |path: &[&str]| {
-        let id = outline.under(path)?;
+    let value = |id: Id| {
         let parsed = aikit_yaml::parse(outline.source(id));
         Some(parsed.documents.first()?.root.to_json())
     };
+    let under = |path: &[&str]| value(outline.under(path)?);
     let mut roots = Roots::standard();
-    if let Some(inputs) = value(&["interface", "inputs"]) {
+    if let Some(inputs) = under(&["interface", "inputs"]) {
         roots = roots.with_inputs(&inputs);
     }
-    roots = match value(&["behavior", "state_schema"]) {
+    roots = match under(&["behavior", "state_schema"]) {
         Some(schema) => roots.with_state(&schema),
         None => roots.with("state", Shape::closed(written_state(outline).into_iter().map(|key| (key, Shape::Any)))),
     };
     for (name, id) in steps(outline) {
         if id < own && !path.starts_with(&outline.path(id)) {
-            let output = outline.child(id, "output").and_then(|output| {
-                let parsed = aikit_yaml::parse(outline.source(output));
-                Some(parsed.documents.first()?.root.to_json())
-            });
+            let output = outline.child(id, "output").and_then(value);
             roots = roots.with_step(name, output.as_ref().filter(|schema| Value::is_object(schema)));
+        }
+    }
+    for (at, segment) in path.iter().enumerate() {
+        let Segment::Key(key) = segment else { continue };
+        let next = match path.get(at + 1) {
+            Some(Segment::Key(next)) => next.as_str(),
+            Some(Segment::Index(_)) => "#",
+            None => "",
+        };
+        let number = || Shape::Scalar("a number");
+        let text = || Shape::Scalar("a text");
+        match (key.as_str(), next) {
+            ("map", "do" | "collect") => {
+                let declared = path.get(..=at).and_then(|map| outline.find(map));
+                let name = declared.and_then(|map| outline.scalar_of(map, "as")).unwrap_or("item").to_owned();
+                roots = roots.with(name, Shape::Any).with("index", number());
+                if next == "collect" {
+                    roots = roots.with("output", Shape::Any);
+                }
+            }
+            ("loop", "do" | "while") => roots = roots.with("index", number()),
+            ("on_error", "#") => {
+                roots = roots.with("error", Shape::closed([("code", text()), ("message", text())]));
+            }
+            ("save", _) if path.len() == at + 2 => {
+                let step = path.get(..at).and_then(|step| outline.find(step));
+                let output = step.and_then(|step| outline.child(step, "output")).and_then(value);
+                roots = roots.with("output", output.as_ref().map_or(Shape::Any, Shape::from_schema));
+            }
+            _ => {}
         }
     }
     roots
 }
 
+/// What the document says about a variable: the description in the schema of the inputs or of the state, the kind of a
+/// step.
+pub(crate) fn described(snapshot: &Snapshot, names: &[&str]) -> Option<String> {
+    let outline = snapshot.outline();
+    let (schema, rest) = match names {
+        ["inputs", rest @ ..] => (outline.under(&["interface", "inputs"])?, rest),
+        ["state", rest @ ..] => (outline.under(&["behavior", "state_schema"])?, rest),
+        ["steps", name, rest @ ..] => {
+            let (_, step) = steps(outline).into_iter().find(|(step, _)| step == name)?;
+            match rest {
+                [] => return outline.scalar_of(step, "description").map(str::to_owned),
+                ["output", rest @ ..] => (outline.child(step, "output")?, rest),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    let at = rest.iter().try_fold(schema, |at, name| outline.child(outline.child(at, "properties")?, name))?;
+    outline.scalar_of(at, "description").map(str::to_owned)
+}
+
 /// The keys of the state that the document writes.
-fn written_state(outline: &Outline<'_>) -> Vec<String> {
+fn written_state(outline: &Outline) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let initial = outline.under(&["behavior", "state", "initial"]);
     let mut add = |id: Option<Id>| {

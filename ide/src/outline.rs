@@ -2,6 +2,8 @@
 //! gives up, so completion and hover work in a document that is being typed. It knows nothing of anchors and merge keys,
 //! and where a text is well formed it says no more than the parser would.
 
+use std::sync::Arc;
+
 use aikit_core::TextRange;
 use aikit_yaml::Segment;
 
@@ -50,10 +52,20 @@ pub(crate) struct Node {
     pub(crate) children: Vec<Id>,
 }
 
+impl Node {
+    /// Where its key and what is written beside it end.
+    fn own_end(&self) -> usize {
+        match self.written {
+            Written::Below => self.key.end as usize,
+            Written::Scalar(range) | Written::Flow(range) | Written::Block(range) => range.end as usize,
+        }
+    }
+}
+
 /// The nodes of one document. Node 0 is the document itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Outline<'t> {
-    text: &'t str,
+pub(crate) struct Outline {
+    text: Arc<str>,
     nodes: Vec<Node>,
 }
 
@@ -82,25 +94,21 @@ pub(crate) enum Below {
 }
 
 /// Reads lines into an outline, one after the other.
-pub(crate) struct Reader<'t> {
-    outline: Outline<'t>,
+pub(crate) struct Reader {
+    outline: Outline,
     frames: Vec<Frame>,
     /// Content up to this offset belongs to a value that began on an earlier line.
     taken: usize,
 }
 
-impl<'t> Outline<'t> {
+impl Outline {
     /// The outline of a document.
-    pub(crate) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &Arc<str>) -> Self {
         let mut reader = Reader::new(text);
         for line in lines(text) {
             reader.read(line);
         }
         reader.outline
-    }
-
-    pub(crate) fn text(&self) -> &'t str {
-        self.text
     }
 
     /// The node that was read last.
@@ -156,40 +164,51 @@ impl<'t> Outline<'t> {
         path
     }
 
-    /// The text of a scalar, unquoted; escapes stay as they are.
-    pub(crate) fn scalar(&self, id: Id) -> Option<&'t str> {
+    /// Where each node ends, with everything below it.
+    pub(crate) fn ends(&self) -> Vec<usize> {
+        let mut ends: Vec<usize> = self.nodes.iter().map(Node::own_end).collect();
+        for id in (1..ends.len()).rev() {
+            let parent = self.nodes[id].parent;
+            ends[parent] = ends[parent].max(ends[id]);
+        }
+        ends
+    }
+
+    /// The scalar or block text of a node.
+    pub(crate) fn value_range(&self, id: Id) -> Option<TextRange> {
         match self.nodes[id].written {
-            Written::Scalar(range) => Some(line::unquoted(range.slice(self.text))),
+            Written::Scalar(range) | Written::Block(range) => Some(range),
+            Written::Below | Written::Flow(_) => None,
+        }
+    }
+
+    /// The text of a scalar, unquoted; escapes stay as they are.
+    pub(crate) fn scalar(&self, id: Id) -> Option<&str> {
+        match self.nodes[id].written {
+            Written::Scalar(range) => Some(line::unquoted(range.slice(&self.text))),
             _ => None,
         }
     }
 
     /// The text of a child's scalar.
-    pub(crate) fn scalar_of(&self, id: Id, key: &str) -> Option<&'t str> {
+    pub(crate) fn scalar_of(&self, id: Id, key: &str) -> Option<&str> {
         self.scalar(self.child(id, key)?)
     }
 
     /// Everything that is written for a node's value, as a text of its own that can be parsed.
-    pub(crate) fn source(&self, id: Id) -> &'t str {
+    pub(crate) fn source(&self, id: Id) -> &str {
         match self.nodes[id].written {
-            Written::Scalar(range) | Written::Flow(range) => range.slice(self.text),
+            Written::Scalar(range) | Written::Flow(range) => range.slice(&self.text),
             Written::Block(_) => "",
             Written::Below => {
                 let Some(first) = self.children(id).first() else { return "" };
                 let start = self.nodes[*first].key.start as usize;
                 let start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
                 let mut end = start;
-                let mut open = vec![id];
+                let mut open = self.nodes[id].children.clone();
                 while let Some(at) = open.pop() {
-                    let node = &self.nodes[at];
-                    let own = match node.written {
-                        Written::Below => node.key.end,
-                        Written::Scalar(range) | Written::Flow(range) | Written::Block(range) => range.end,
-                    };
-                    if at != id {
-                        end = end.max(own as usize);
-                    }
-                    open.extend(&node.children);
+                    end = end.max(self.nodes[at].own_end());
+                    open.extend(&self.nodes[at].children);
                 }
                 let line_end = self.text[end..].find('\n').map_or(self.text.len(), |at| end + at);
                 self.text.get(start..line_end).unwrap_or("")
@@ -198,8 +217,8 @@ impl<'t> Outline<'t> {
     }
 }
 
-impl<'t> Reader<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+impl Reader {
+    pub(crate) fn new(text: &Arc<str>) -> Self {
         let root = Node {
             parent: 0,
             step: Segment::Index(0),
@@ -208,11 +227,11 @@ impl<'t> Reader<'t> {
             line: 0,
             children: Vec::new(),
         };
-        Self { outline: Outline { text, nodes: vec![root] }, frames: Vec::new(), taken: 0 }
+        Self { outline: Outline { text: Arc::clone(text), nodes: vec![root] }, frames: Vec::new(), taken: 0 }
     }
 
     /// What has been read so far.
-    pub(crate) fn outline(&self) -> &Outline<'t> {
+    pub(crate) fn outline(&self) -> &Outline {
         &self.outline
     }
 
@@ -223,7 +242,7 @@ impl<'t> Reader<'t> {
 
     /// Reads a line.
     pub(crate) fn read(&mut self, line: Line) {
-        let text = self.outline.text;
+        let text = &*Arc::clone(&self.outline.text);
         if line.start < self.taken || self.outline.nodes.len() > MAX_NODES {
             return;
         }
@@ -292,7 +311,7 @@ impl<'t> Reader<'t> {
 
     fn key(&mut self, column: usize, line: u32, key: TextRange) {
         let owner = self.open(column, false);
-        let name = line::unquoted(key.slice(self.outline.text)).to_owned();
+        let name = line::unquoted(key.slice(&self.outline.text)).to_owned();
         self.add(owner, Segment::Key(name), key, line);
     }
 
@@ -305,7 +324,7 @@ impl<'t> Reader<'t> {
 
     /// The value of the last node, or of the document; `column` is where its key begins.
     fn value(&mut self, rest: line::Span, column: usize) {
-        let text = self.outline.text;
+        let text = &*Arc::clone(&self.outline.text);
         let rest = rest.without_properties(text);
         if rest.is_empty() || rest.text(text).starts_with('#') {
             return;
@@ -357,7 +376,7 @@ mod tests {
     use super::*;
 
     fn show(text: &str, expected: Expect) {
-        let outline = Outline::new(text);
+        let outline = Outline::new(&text.into());
         let mut shown = String::new();
         for id in outline.ids() {
             let path = aikit_yaml::Path(outline.path(id));
@@ -450,7 +469,7 @@ mod tests {
     #[test]
     fn a_part_can_be_taken_out() {
         let text = "a:\n  b:\n    type: object\n    properties:\n      x: {type: string}\n  c: 1\n";
-        let outline = Outline::new(text);
+        let outline = Outline::new(&text.into());
         let id = outline.under(&["a", "b"]).unwrap();
         assert_eq!(outline.source(id), "    type: object\n    properties:\n      x: {type: string}");
     }

@@ -1,5 +1,7 @@
 //! What is being typed, or stands, at an offset of a document.
 
+use std::sync::Arc;
+
 use aikit_core::TextRange;
 use aikit_yaml::Segment;
 
@@ -41,7 +43,7 @@ pub(crate) enum Site {
 }
 
 /// What is at `offset`.
-pub(crate) fn at(text: &str, offset: usize) -> Site {
+pub(crate) fn at(text: &Arc<str>, offset: usize) -> Site {
     let mut reader = Reader::new(text);
     for line in lines(text) {
         if line.end >= offset {
@@ -52,7 +54,7 @@ pub(crate) fn at(text: &str, offset: usize) -> Site {
     Site::Nowhere
 }
 
-fn on_line(text: &str, mut reader: Reader<'_>, line: Line, offset: usize) -> Site {
+fn on_line(text: &str, mut reader: Reader, line: Line, offset: usize) -> Site {
     if let Some(id) = reader.taken(line.start.min(offset)) {
         return inside(text, reader.outline(), id, offset);
     }
@@ -94,7 +96,7 @@ fn on_line(text: &str, mut reader: Reader<'_>, line: Line, offset: usize) -> Sit
 }
 
 /// A value on the line of its key, or inside of a collection or a text that began before.
-fn behind_colon(text: &str, outline: &Outline<'_>, offset: usize) -> Site {
+fn behind_colon(text: &str, outline: &Outline, offset: usize) -> Site {
     let id = outline.last();
     match inside(text, outline, id, offset) {
         Site::Nowhere if outline.node(id).written == Written::Below && offset >= outline.node(id).key.end as usize => {
@@ -104,7 +106,7 @@ fn behind_colon(text: &str, outline: &Outline<'_>, offset: usize) -> Site {
     }
 }
 
-fn inside(text: &str, outline: &Outline<'_>, last: usize, offset: usize) -> Site {
+fn inside(text: &str, outline: &Outline, last: usize, offset: usize) -> Site {
     // The parts of a flow collection are nodes behind the one that holds it.
     let holds = |id: &usize| match outline.node(*id).written {
         Written::Flow(range) | Written::Block(range) | Written::Scalar(range) => {
@@ -172,7 +174,7 @@ mod tests {
         let offset = marked.find('‸').unwrap();
         let text = marked.replace('‸', "");
         let path = |path: Vec<Segment>| aikit_yaml::Path(path).to_string();
-        match at(&text, offset) {
+        match at(&text.as_str().into(), offset) {
             Site::Key { path: p, token } => format!("key of `{}`: {:?}", path(p), token.slice(&text)),
             Site::Value { path: p, token } => format!("value of `{}`: {:?}", path(p), token.slice(&text)),
             Site::Open { path: p, token } => format!("open `{}`: {:?}", path(p), token.slice(&text)),

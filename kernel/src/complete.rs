@@ -1,6 +1,8 @@
 //! Completion, inspection and completeness of cells: documents and magics by the editor features, scripts by their live
 //! state.
 
+use std::sync::Arc;
+
 use aikit_ide::{
     Surroundings,
     cell::{Answer, Ready, complete_cell, hover_cell},
@@ -13,8 +15,8 @@ use crate::{
     request::{BadRequest, Fields, code_points_before},
 };
 
-async fn surroundings(core: &Core) -> Surroundings {
-    Surroundings { context: core.engine.check_context(), agents: core.engine.agent_names().await }
+async fn surroundings(core: &Core) -> Arc<Surroundings> {
+    Arc::new(Surroundings { context: core.engine.check_context(), agents: core.engine.agent_names().await })
 }
 
 /// The content of a `complete_reply`.

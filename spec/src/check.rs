@@ -1,7 +1,7 @@
 //! The one entry for documents: text → diagnostics, outline and plan.
 
 use aikit_core::{AgentId, Diagnostic, Severity, TextRange, codes};
-use aikit_yaml::{Document, Node, NodeKind};
+use aikit_yaml::{Document, Node, NodeKind, Parsed};
 use semver::Version;
 
 use crate::{CheckContext, Checked, OutlineItem, agent, aliases, checks, lower, plan::PlanAgent, structure};
@@ -18,11 +18,15 @@ use crate::{CheckContext, Checked, OutlineItem, agent, aliases, checks, lower, p
 /// assert_eq!(checked.diagnostics[0].help.as_deref(), Some("did you mean `name`?"));
 /// ```
 pub fn check(source: &str, context: &CheckContext) -> Checked {
-    let parsed = aikit_yaml::parse(source);
+    check_parsed(source, &aikit_yaml::parse(source), context)
+}
+
+/// The same for a text that has been parsed already.
+pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Checked {
     let broken = !parsed.is_valid();
-    let mut diagnostics = parsed.diagnostics;
-    let mut documents = parsed.documents.into_iter();
-    let Some(Document { mut root, .. }) = documents.next().filter(|document| !document.root.is_null()) else {
+    let mut diagnostics = parsed.diagnostics.clone();
+    let mut documents = parsed.documents.iter();
+    let Some(Document { root, .. }) = documents.next().filter(|document| !document.root.is_null()) else {
         if !broken {
             let message = "the document is empty";
             diagnostics.push(
@@ -37,6 +41,7 @@ pub fn check(source: &str, context: &CheckContext) -> Checked {
         let at = second.root.entries().first().map_or(second.range, |entry| entry.key.range);
         diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, at, message));
     }
+    let mut root = root.clone();
     let aliases = aliases::canonical(source, &mut root);
     // A broken text has gaps: what is missing in the tree may well stand in the text.
     if !broken {

@@ -18,7 +18,7 @@ mod structure;
 pub mod template;
 pub mod words;
 
-pub use check::check;
+pub use check::{check, check_parsed};
 
 /// What surrounds a document when it is checked.
 #[derive(Debug, Clone, Default)]

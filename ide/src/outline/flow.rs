@@ -1,5 +1,7 @@
 //! `{…}` and `[…]`, closed or not.
 
+use std::sync::Arc;
+
 use aikit_core::TextRange;
 use aikit_yaml::Segment;
 
@@ -39,8 +41,8 @@ struct Level {
 }
 
 /// Reads a flow collection into nodes below `owner`.
-pub(super) fn read(outline: &mut Outline<'_>, owner: Id, range: TextRange) {
-    let text = outline.text;
+pub(super) fn read(outline: &mut Outline, owner: Id, range: TextRange) {
+    let text = &*Arc::clone(&outline.text);
     // The owner of each open collection, and its opening.
     let mut owners: Vec<(Id, bool, usize)> = Vec::new();
     let mut pending: Option<Id> = None;
@@ -92,12 +94,12 @@ pub(super) fn read(outline: &mut Outline<'_>, owner: Id, range: TextRange) {
     }
 }
 
-fn item(outline: &mut Outline<'_>, parent: Id, at: usize, line: u32) -> Id {
+fn item(outline: &mut Outline, parent: Id, at: usize, line: u32) -> Id {
     let index = outline.nodes[parent].children.len();
     add(outline, parent, Segment::Index(index), TextRange::new(at, at + 1), line)
 }
 
-fn add(outline: &mut Outline<'_>, parent: Id, step: Segment, key: TextRange, line: u32) -> Id {
+fn add(outline: &mut Outline, parent: Id, step: Segment, key: TextRange, line: u32) -> Id {
     let id = outline.nodes.len();
     outline.nodes.push(Node { parent, step, key, written: Written::Below, line, children: Vec::new() });
     outline.nodes[parent].children.push(id);

@@ -1,6 +1,7 @@
 //! The JSON Schema of the language, generated from the Rust types, and what editors ask of it.
 
 pub mod view;
+mod walk;
 
 use std::sync::LazyLock;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{agent::AgentDocument, words};
 
 pub use view::{PropertyView, SchemaView, ValueView, at_path};
+pub use walk::{Mark, walk};
 
 /// The address under which the schema of kind `Agent` is known.
 pub const AGENT_SCHEMA_ID: &str = "https://aikit.dev/schemas/aikit-v1.0.0/agent.schema.json";

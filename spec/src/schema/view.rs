@@ -148,7 +148,7 @@ impl SchemaView {
 }
 
 /// The forms that a value can have, narrowed by what is written.
-fn branches(schema: &'static Value, node: Option<&Node>) -> Vec<&'static Value> {
+pub(super) fn branches(schema: &'static Value, node: Option<&Node>) -> Vec<&'static Value> {
     let schema = resolve(schema);
     let written = node.filter(|node| !node.is_null());
     if let Some(union) = schema.get("anyOf").and_then(Value::as_array) {
@@ -177,7 +177,7 @@ fn branches(schema: &'static Value, node: Option<&Node>) -> Vec<&'static Value> 
 }
 
 /// The schema below one form of a value.
-fn below(schema: &'static Value, segment: &Segment) -> Option<&'static Value> {
+pub(super) fn below(schema: &'static Value, segment: &Segment) -> Option<&'static Value> {
     match segment {
         Segment::Index(_) => schema.get("items"),
         Segment::Key(key) => {

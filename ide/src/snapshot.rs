@@ -1,0 +1,123 @@
+//! A document as it was at one moment.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use aikit_core::{Diagnostic, Edit, LineIndex, TextRange};
+use aikit_spec::Checked;
+use aikit_yaml::{Node, Parsed};
+
+use crate::{index::Index, names::Surroundings, outline::Outline};
+
+/// A document as it was at one moment, with everything that is known of it. Cheap to clone and to send to other threads;
+/// what is derived from the text is computed when it is first asked for, once.
+#[derive(Clone)]
+pub struct Snapshot(Arc<Inner>);
+
+struct Inner {
+    text: Arc<str>,
+    around: Arc<Surroundings>,
+    lines: OnceLock<LineIndex>,
+    parsed: OnceLock<Parsed>,
+    checked: OnceLock<Checked>,
+    outline: OnceLock<Outline>,
+    index: OnceLock<Index>,
+}
+
+impl Snapshot {
+    /// The snapshot of a text in its surroundings. Nothing is read yet.
+    pub fn new(text: impl Into<Arc<str>>, around: Arc<Surroundings>) -> Self {
+        Self(Arc::new(Inner {
+            text: text.into(),
+            around,
+            lines: OnceLock::new(),
+            parsed: OnceLock::new(),
+            checked: OnceLock::new(),
+            outline: OnceLock::new(),
+            index: OnceLock::new(),
+        }))
+    }
+
+    /// The snapshot after an edit. A range that does not fit the text is cut to fit.
+    pub fn edited(&self, edit: &Edit) -> Self {
+        let text = self.text();
+        let start = floor(text, edit.range.start as usize);
+        let end = floor(text, edit.range.end as usize).max(start);
+        let text = [&text[..start], &edit.text, &text[end..]].concat();
+        Self::new(text, Arc::clone(&self.0.around))
+    }
+
+    /// The same text in other surroundings.
+    pub fn within(&self, around: Arc<Surroundings>) -> Self {
+        Self::new(Arc::clone(&self.0.text), around)
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// What surrounds the document.
+    pub fn around(&self) -> &Surroundings {
+        &self.0.around
+    }
+
+    /// Where its lines begin.
+    pub fn lines(&self) -> &LineIndex {
+        self.0.lines.get_or_init(|| LineIndex::new(self.text()))
+    }
+
+    /// Its tree.
+    pub fn parsed(&self) -> &Parsed {
+        self.0.parsed.get_or_init(|| aikit_yaml::parse(self.text()))
+    }
+
+    /// What the checks say of it.
+    pub fn checked(&self) -> &Checked {
+        self.0.checked.get_or_init(|| aikit_spec::check_parsed(self.text(), self.parsed(), &self.0.around.context))
+    }
+
+    /// Everything that is wrong or doubtful, in the order of the places.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.checked().diagnostics
+    }
+
+    /// The root of the first document.
+    pub(crate) fn root(&self) -> Option<&Node> {
+        self.parsed().documents.first().map(|document| &document.root)
+    }
+
+    pub(crate) fn shared_text(&self) -> &Arc<str> {
+        &self.0.text
+    }
+
+    pub(crate) fn outline(&self) -> &Outline {
+        self.0.outline.get_or_init(|| Outline::new(&self.0.text))
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        self.0.index.get_or_init(|| Index::new(self))
+    }
+
+    /// The text of a range.
+    pub(crate) fn slice(&self, range: TextRange) -> &str {
+        range.slice(self.text())
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Snapshot").field(&self.text()).finish()
+    }
+}
+
+/// The character boundary at or before an offset.
+pub(crate) fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
