@@ -172,6 +172,7 @@ fn magic(line: &str, start: usize, offset: usize, around: &Surroundings) -> Vec<
         kind: CompletionKind::Magic,
         replace: TextRange::new(start + from, offset),
         insert: label.to_owned(),
+        snippet: None,
         detail: detail.to_owned(),
         doc: doc.to_owned(),
     };

@@ -1,5 +1,7 @@
 //! What can be typed at a place of a document.
 
+mod snippet;
+
 use aikit_core::TextRange;
 use aikit_spec::{expr, schema::view, template};
 use aikit_yaml::Segment;
@@ -26,6 +28,8 @@ pub enum CompletionKind {
     Function,
     /// A magic of a cell.
     Magic,
+    /// Several lines with places to fill in.
+    Snippet,
 }
 
 impl CompletionKind {
@@ -38,6 +42,7 @@ impl CompletionKind {
             CompletionKind::Variable => "variable",
             CompletionKind::Function => "function",
             CompletionKind::Magic => "magic",
+            CompletionKind::Snippet => "snippet",
         }
     }
 }
@@ -53,6 +58,8 @@ pub struct Completion {
     pub replace: TextRange,
     /// What is inserted.
     pub insert: String,
+    /// What is inserted where places to fill in are understood: `$1`, `${1:word}`, `$0`; `$`, `}` and `\\` are escaped.
+    pub snippet: Option<String>,
     /// A few words beside the label.
     pub detail: String,
     /// What it means, in a sentence or two.
@@ -123,11 +130,16 @@ impl Place<'_> {
                 kind: CompletionKind::Key,
                 replace: token,
                 insert: format!("{}{colon}{space}", property.name),
+                snippet: (!colon.is_empty()).then(|| snippet::behind_key(self.text, token, property)).flatten(),
                 detail: format!("{}{}", property.type_name, if property.required { ", required" } else { "" }),
                 doc: property.description.to_owned(),
             }
         };
-        properties.iter().map(of).collect()
+        let mut found: Vec<Completion> = properties.iter().map(of).collect();
+        if others.is_empty() {
+            found.extend(snippet::at(self.text, path, token));
+        }
+        found
     }
 
     fn values(&self, path: &[Segment], token: TextRange) -> Vec<Completion> {
@@ -140,6 +152,7 @@ impl Place<'_> {
             kind: CompletionKind::Word,
             replace: token,
             insert: label.to_owned(),
+            snippet: None,
             detail: detail.to_owned(),
             doc: doc.to_owned(),
         };
@@ -162,6 +175,7 @@ impl Place<'_> {
             kind,
             replace,
             insert: named.name,
+            snippet: None,
             detail: named.detail,
             doc: named.doc,
         }

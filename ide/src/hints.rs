@@ -133,9 +133,12 @@ pub fn lenses(snapshot: &Snapshot) -> Vec<Lens> {
             add(step.range, "Debug to here".into(), LensAction::DebugTo { step: name });
         }
     }
+    let default = snapshot.checked().plan.as_ref().map(|plan| plan.default_model.as_str());
     for kind in [SymbolKind::Tool, SymbolKind::Model, SymbolKind::Prompt] {
         for (declared, count) in usage(index, kind) {
-            let title = if count == 1 { "1 use".to_owned() } else { format!("{count} uses") };
+            let uses = if count == 1 { "1 use".to_owned() } else { format!("{count} uses") };
+            let is_default = kind == SymbolKind::Model && default == Some(declared.symbol.name.as_str());
+            let title = if is_default { format!("default model, {uses}") } else { uses };
             add(declared.range, title, LensAction::References { count });
         }
     }

@@ -85,7 +85,9 @@ fn value(snapshot: &Snapshot, path: &[Segment], token: TextRange, offset: usize)
     let by_format = view.format.filter(|format| format.name == "agent-ref").map(|_| "agent");
     let namespace = view.reference.or(by_format)?;
     let declared = names::declared(snapshot.outline(), snapshot.around(), namespace);
-    let named = declared.into_iter().find(|named| named.name == written)?;
+    // An agent may stand with its version.
+    let name = written.split('@').next().unwrap_or(written);
+    let named = declared.into_iter().find(|named| named.name == name)?;
     Some(Hover { range: token, markdown: say(&named) })
 }
 

@@ -141,7 +141,7 @@ impl Index {
         let Some(root) = snapshot.root() else { return index };
         let mut builder = Builder { source: snapshot.text(), root, index: &mut index };
         walk(root, &mut |path, node, mark| builder.visit(path, node, mark));
-        index.occurrences.sort_by(|a, b| (a.range, a.role).cmp(&(b.range, b.role)));
+        index.occurrences.sort_by_key(|one| (one.range, one.role));
         index.occurrences.dedup_by(|a, b| a.range == b.range);
         index
     }

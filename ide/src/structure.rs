@@ -148,10 +148,8 @@ pub fn selections(snapshot: &Snapshot, offset: usize) -> Vec<TextRange> {
             let node = outline.node(at);
             match node.written {
                 Written::Scalar(range) | Written::Flow(range) | Written::Block(range) if range.touches(offset) => {
-                    let inner = TextRange::new(range.start as usize + 1, (range.end as usize).saturating_sub(1));
-                    let bracketed = range.len() >= 2 && snapshot.slice(range).starts_with(['"', '\'', '{', '[']);
-                    ranges.extend(bracketed.then_some(inner).filter(|inner| inner.touches(offset)));
-                    ranges.push(range);
+                    ranges.extend(within_brackets(text, range).filter(|inner| inner.touches(offset)));
+                    ranges.push(without_blanks(text, range));
                 }
                 Written::Below if offset > node.key.end as usize => {
                     let first = outline.children(at).first().map(|child| outline.node(*child).key.start as usize);
@@ -183,6 +181,20 @@ fn innermost(outline: &Outline, ends: &[usize], offset: usize) -> Option<Id> {
         at = child;
     }
     found
+}
+
+/// What stands between the quotes or brackets of a value that has both.
+fn within_brackets(text: &str, range: TextRange) -> Option<TextRange> {
+    let written = range.slice(text);
+    let pairs = [("\"", "\""), ("'", "'"), ("{", "}"), ("[", "]")];
+    let inner = pairs.iter().find_map(|(open, close)| written.strip_prefix(open)?.strip_suffix(close))?;
+    Some(TextRange::new(range.start as usize + 1, range.start as usize + 1 + inner.len()))
+}
+
+fn without_blanks(text: &str, range: TextRange) -> TextRange {
+    let written = range.slice(text);
+    let start = range.start as usize + written.len() - written.trim_start().len();
+    TextRange::new(start, start + written.trim().len())
 }
 
 fn word(text: &str, offset: usize) -> TextRange {

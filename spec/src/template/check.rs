@@ -212,7 +212,17 @@ pub(super) fn native<'t, 's>(source: &str, tree: &'t ast::Stmt<'s>) -> Option<&'
 
 pub(super) fn syntax_error(error: &Error, rewritten: &Rewritten) -> SyntaxError {
     let range = match error.range() {
-        Some(range) => rewritten.original(range.start, range.end),
+        // The engine points at the first byte of a sign that it does not know.
+        Some(range) => {
+            let (mut start, mut end) = (range.start.min(rewritten.text.len()), range.end.min(rewritten.text.len()));
+            while !rewritten.text.is_char_boundary(start) {
+                start -= 1;
+            }
+            while !rewritten.text.is_char_boundary(end) {
+                end += 1;
+            }
+            rewritten.original(start, end)
+        }
         None => rewritten.original(0, rewritten.text.len()),
     };
     let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
