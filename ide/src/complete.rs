@@ -143,10 +143,10 @@ impl Place<'_> {
     }
 
     fn values(&self, path: &[Segment], token: TextRange) -> Vec<Completion> {
-        let Some(view) = self.view(path) else { return Vec::new() };
-        if let Some(language) = view.language {
+        if let Some(language) = names::language_at(self.snapshot.root(), path) {
             return self.text_in(language, path, token);
         }
+        let Some(view) = self.view(path) else { return Vec::new() };
         let word = |label: &str, detail: &str, doc: &str| Completion {
             label: label.to_owned(),
             kind: CompletionKind::Word,
@@ -182,7 +182,7 @@ impl Place<'_> {
     }
 
     fn embedded(&self, path: &[Segment], content: TextRange) -> Vec<Completion> {
-        let language = self.view(path).and_then(|view| view.language).unwrap_or("template");
+        let language = names::language_at(self.snapshot.root(), path).unwrap_or("template");
         self.text_in(language, path, content)
     }
 

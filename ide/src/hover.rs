@@ -36,7 +36,7 @@ pub fn hover(snapshot: &Snapshot, offset: usize) -> Option<Hover> {
         }
         Site::Value { path, token } | Site::Open { path, token } => value(snapshot, &path, token, offset),
         Site::Block { path, content } => {
-            let language = view_at(snapshot, &path)?.language?;
+            let language = names::language_at(snapshot.root(), &path)?;
             inside(snapshot, language, &path, content, offset)
         }
         Site::Nowhere => None,
@@ -74,10 +74,10 @@ fn describe(snapshot: &Snapshot, path: &[Segment], range: TextRange) -> Option<H
 }
 
 fn value(snapshot: &Snapshot, path: &[Segment], token: TextRange, offset: usize) -> Option<Hover> {
-    let view = view_at(snapshot, path)?;
-    if let Some(language) = view.language {
+    if let Some(language) = names::language_at(snapshot.root(), path) {
         return inside(snapshot, language, path, token, offset);
     }
+    let view = view_at(snapshot, path)?;
     let written = token.slice(snapshot.text()).trim_matches(['"', '\'']);
     if let Some(value) = view.values.iter().find(|value| value.value == written) {
         return Some(Hover { range: token, markdown: format!("**{written}**\n\n{}", value.description) });

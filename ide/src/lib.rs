@@ -26,10 +26,11 @@ pub use crate::{
     hover::{Hover, hover},
     index::{Occurrence, Role, Symbol, SymbolKind},
     names::Surroundings,
-    navigate::{RenameError, definition, prepare_rename, references, rename, symbol_at},
+    navigate::{RenameError, declared, definition, prepare_rename, references, rename, symbol_at},
     scripts::{Script, Signature, scripts, signature},
     snapshot::Snapshot,
     structure::{DocumentSymbol, Fold, FoldKind, document_symbols, folds, selections},
     tokens::{Token, TokenKind, tokens},
     workspace::{Location, Workspace, WorkspaceSymbol},
 };
+pub use aikit_spec::{CheckContext, Checked, OutlineItem};

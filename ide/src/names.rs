@@ -4,8 +4,9 @@ use aikit_core::surface::{GLOBALS, MEMBERS, MemberKind};
 use aikit_spec::{
     CheckContext,
     roots::{Roots, Shape},
+    schema::at_path,
 };
-use aikit_yaml::Segment;
+use aikit_yaml::{Node, Segment};
 use serde_json::Value;
 
 use crate::{
@@ -115,6 +116,14 @@ pub(crate) fn steps(outline: &Outline) -> Vec<(String, Id)> {
     }
     found.sort_by_key(|(_, id)| *id);
     found
+}
+
+/// What the text at `path` is written in. Inside of a value of the author's own, that of the value.
+pub(crate) fn language_at(root: Option<&Node>, path: &[Segment]) -> Option<&'static str> {
+    (0..=path.len()).rev().find_map(|len| {
+        let view = at_path(root, &path[..len])?;
+        Some(view.language.filter(|language| len == path.len() || *language == "dynamic"))
+    })?
 }
 
 /// What the text at `path` can read: what every text can, the steps before it, and what the steps around it bring.

@@ -15,6 +15,12 @@ pub fn symbol_at(snapshot: &Snapshot, offset: usize) -> Option<Occurrence> {
     snapshot.index().at(floor(snapshot.text(), offset)).cloned()
 }
 
+/// Everything that the document declares, in the order of the text.
+pub fn declared(snapshot: &Snapshot) -> Vec<(Symbol, TextRange)> {
+    let all = snapshot.index().occurrences.iter().filter(|one| one.role == Role::Declaration);
+    all.map(|one| (one.symbol.clone(), one.range)).collect()
+}
+
 /// Where the name at an offset is declared, inside of the document: names, and the anchors of aliases.
 pub fn definition(snapshot: &Snapshot, offset: usize) -> Vec<TextRange> {
     let offset = floor(snapshot.text(), offset);

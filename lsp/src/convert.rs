@@ -46,12 +46,13 @@ impl Encoding {
 /// The byte offset of a position. What lies behind a line's end is the line's end.
 pub fn offset(document: &Document, position: lsp::Position, encoding: Encoding) -> usize {
     let at = Position { line: position.line, column: position.character };
+    let (lines, text) = (document.snapshot.lines(), document.snapshot.text());
     match encoding {
-        Encoding::Utf16 => document.lines.offset_utf16(&document.text, at),
-        Encoding::Utf32 => document.lines.offset(&document.text, at),
+        Encoding::Utf16 => lines.offset_utf16(text, at),
+        Encoding::Utf32 => lines.offset(text, at),
         Encoding::Utf8 => {
-            let Some(line) = document.lines.line_range(position.line) else { return document.text.len() };
-            let content = line.slice(&document.text).trim_end_matches(['\n', '\r']);
+            let Some(line) = lines.line_range(position.line) else { return text.len() };
+            let content = line.slice(text).trim_end_matches(['\n', '\r']);
             let mut column = (position.character as usize).min(content.len());
             while !content.is_char_boundary(column) {
                 column -= 1;
@@ -63,7 +64,7 @@ pub fn offset(document: &Document, position: lsp::Position, encoding: Encoding) 
 
 /// The position of a byte offset.
 pub fn position(document: &Document, offset: usize, encoding: Encoding) -> lsp::Position {
-    let (lines, text) = (&document.lines, document.text.as_str());
+    let (lines, text) = (document.snapshot.lines(), document.snapshot.text());
     let at = match encoding {
         Encoding::Utf16 => lines.position_utf16(text, offset),
         Encoding::Utf32 => lines.position(text, offset),
@@ -130,6 +131,7 @@ pub fn completion(
         CompletionKind::Variable => lsp::CompletionItemKind::VARIABLE,
         CompletionKind::Function => lsp::CompletionItemKind::FUNCTION,
         CompletionKind::Magic => lsp::CompletionItemKind::KEYWORD,
+        CompletionKind::Snippet => lsp::CompletionItemKind::SNIPPET,
     };
     lsp::CompletionItem {
         label: found.label.clone(),

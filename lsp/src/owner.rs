@@ -3,8 +3,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use aikit_core::{Diagnostic, LineIndex};
-use aikit_ide::{Checked, Surroundings};
+use aikit_core::{Diagnostic, Edit, TextRange};
+use aikit_ide::{Checked, Snapshot, Surroundings};
 use tokio::sync::{mpsc, oneshot};
 use tower_lsp::ls_types::{self as lsp, Uri};
 
@@ -15,10 +15,8 @@ use crate::{
 
 /// A document as the client has it.
 pub struct Document {
-    /// Its text.
-    pub text: String,
-    /// Its lines.
-    pub lines: LineIndex,
+    /// Its text, with what is known of it.
+    pub snapshot: Snapshot,
     /// The client's number.
     pub version: i32,
     /// Whether findings are to be computed.
@@ -28,9 +26,9 @@ pub struct Document {
 }
 
 impl Document {
-    fn new(text: String, version: i32) -> Self {
-        let lines = LineIndex::new(&text);
-        Self { text, lines, version, dirty: true, checked: None }
+    fn new(text: String, version: i32, around: &Arc<Surroundings>) -> Self {
+        let snapshot = Snapshot::new(text, Arc::clone(around));
+        Self { snapshot, version, dirty: true, checked: None }
     }
 
     /// The findings, as far as they were computed.
@@ -50,7 +48,7 @@ pub struct State {
     /// The documents.
     pub documents: HashMap<Uri, Document>,
     /// What surrounds them.
-    pub around: Surroundings,
+    pub around: Arc<Surroundings>,
     /// How the client counts columns.
     pub encoding: Encoding,
     /// Whether the client asks for findings itself.
@@ -170,7 +168,7 @@ async fn run(
     mut inbox: mpsc::UnboundedReceiver<Message>,
     publish: mpsc::UnboundedSender<Publication>,
 ) {
-    let mut state = State { around: analysis.surroundings().await, ..State::default() };
+    let mut state = State { around: Arc::new(analysis.surroundings().await), ..State::default() };
     loop {
         let message = match inbox.try_recv() {
             Ok(message) => message,
@@ -193,8 +191,8 @@ async fn run(
                 state.pulls = pulls;
             }
             Message::Open { uri, text, version } => {
-                state.around = analysis.surroundings().await;
-                state.documents.insert(uri, Document::new(text, version));
+                state.around = Arc::new(analysis.surroundings().await);
+                state.documents.insert(uri, Document::new(text, version, &state.around));
             }
             Message::Change { uri, changes, version } => {
                 if let Some(document) = state.documents.get_mut(&uri) {
@@ -221,7 +219,7 @@ async fn check(state: &mut State, uri: &Uri, analysis: &dyn Analysis, publish: &
     let (encoding, pulls) = (state.encoding, state.pulls);
     let Some(document) = state.documents.get_mut(uri) else { return };
     document.dirty = false;
-    document.checked = Some(analysis.check(&document.text).await);
+    document.checked = Some(analysis.check(document.snapshot.text()).await);
     if !pulls {
         let diagnostics = diagnostics(document, uri, encoding);
         let _ = publish.send(Publication { uri: uri.clone(), diagnostics, version: Some(document.version) });
@@ -230,15 +228,12 @@ async fn check(state: &mut State, uri: &Uri, analysis: &dyn Analysis, publish: &
 
 fn apply(document: &mut Document, changes: Vec<lsp::TextDocumentContentChangeEvent>, version: i32, encoding: Encoding) {
     for change in changes {
-        match change.range {
-            None => document.text = change.text,
-            Some(range) => {
-                let start = offset(document, range.start, encoding);
-                let end = offset(document, range.end, encoding).max(start);
-                document.text.replace_range(start..end, &change.text);
-            }
-        }
-        document.lines = LineIndex::new(&document.text);
+        let snapshot = &document.snapshot;
+        let whole = TextRange::new(0, snapshot.text().len());
+        let replaced = change.range.map_or(whole, |range| {
+            TextRange::new(offset(document, range.start, encoding), offset(document, range.end, encoding))
+        });
+        document.snapshot = snapshot.edited(&Edit { range: replaced, text: change.text });
     }
     document.version = version;
     document.dirty = true;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aikit_core::TextRange;
+use aikit_ide::{Occurrence, RenameError, Role};
 use tokio::sync::mpsc;
 use tower_lsp::{
     Client, LanguageServer,
@@ -69,6 +70,11 @@ impl Backend {
         let question = move |state: &State| Some(question(state, state.documents.get(&asked)?, &asked));
         self.owner.ask_checked(uri, question).await.flatten()
     }
+}
+
+/// Why a request cannot be met, in the protocol's form.
+fn refused(error: RenameError) -> Error {
+    Error { code: ErrorCode::InvalidParams, message: error.to_string().into(), data: None }
 }
 
 fn locations(document: &Document, uri: &Uri, places: &[TextRange], encoding: Encoding) -> Vec<Location> {
@@ -155,7 +161,7 @@ impl LanguageServer for Backend {
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
         let found = self.at(params.text_document_position, |state, document, _, offset| {
-            let found = aikit_ide::complete(&document.text, offset, &state.around);
+            let found = aikit_ide::complete(&document.snapshot, offset);
             let item = |(order, found)| convert::completion(document, found, order, state.encoding);
             found.into_iter().enumerate().map(item).collect::<Vec<_>>()
         });
@@ -164,7 +170,7 @@ impl LanguageServer for Backend {
 
     async fn hover(&self, params: HoverParams) -> Result<Option<lsp::Hover>> {
         let found = self.at(params.text_document_position_params, |state, document, _, offset| {
-            let hover = aikit_ide::hover(&document.text, offset, &state.around)?;
+            let hover = aikit_ide::hover(&document.snapshot, offset)?;
             Some(lsp::Hover {
                 contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value: hover.markdown }),
                 range: Some(convert::range(document, hover.range, state.encoding)),
@@ -175,57 +181,54 @@ impl LanguageServer for Backend {
 
     async fn goto_definition(&self, params: GotoDefinitionParams) -> Result<Option<GotoDefinitionResponse>> {
         let found = self.at(params.text_document_position_params, |state, document, uri, offset| {
-            let declaration = aikit_ide::symbol_at(&document.text, offset)?.declaration?;
-            Some(locations(document, uri, &[declaration], state.encoding))
+            locations(document, uri, &aikit_ide::definition(&document.snapshot, offset), state.encoding)
         });
-        Ok(found.await.flatten().map(GotoDefinitionResponse::Array))
+        Ok(found.await.map(GotoDefinitionResponse::Array))
     }
 
     async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
         let with_declaration = params.context.include_declaration;
         let found = self.at(params.text_document_position, move |state, document, uri, offset| {
-            let symbol = aikit_ide::symbol_at(&document.text, offset)?;
-            let places = if with_declaration { symbol.places() } else { symbol.uses };
-            Some(locations(document, uri, &places, state.encoding))
+            let all = aikit_ide::references(&document.snapshot, offset).into_iter();
+            let wanted = all.filter(|one| with_declaration || one.role != Role::Declaration);
+            locations(document, uri, &wanted.map(|one| one.range).collect::<Vec<_>>(), state.encoding)
         });
-        Ok(found.await.flatten())
+        Ok(found.await)
     }
 
     async fn document_highlight(&self, params: DocumentHighlightParams) -> Result<Option<Vec<DocumentHighlight>>> {
         let found = self.at(params.text_document_position_params, |state, document, _, offset| {
-            let places = aikit_ide::symbol_at(&document.text, offset)?.places();
-            let highlight =
-                |place| DocumentHighlight { range: convert::range(document, place, state.encoding), kind: None };
-            Some(places.into_iter().map(highlight).collect())
+            let highlight = |one: Occurrence| DocumentHighlight {
+                range: convert::range(document, one.range, state.encoding),
+                kind: Some(match one.role {
+                    Role::Declaration => DocumentHighlightKind::TEXT,
+                    Role::Write => DocumentHighlightKind::WRITE,
+                    Role::Read => DocumentHighlightKind::READ,
+                }),
+            };
+            aikit_ide::references(&document.snapshot, offset).into_iter().map(highlight).collect()
         });
-        Ok(found.await.flatten())
+        Ok(found.await)
     }
 
     async fn prepare_rename(&self, params: TextDocumentPositionParams) -> Result<Option<PrepareRenameResponse>> {
         let found = self.at(params, |state, document, _, offset| {
-            let symbol = aikit_ide::symbol_at(&document.text, offset)?;
-            symbol.declaration?;
-            let place = symbol.places().into_iter().find(|place| place.touches(offset))?;
-            Some(PrepareRenameResponse::Range(convert::range(document, place, state.encoding)))
+            let found = aikit_ide::prepare_rename(&document.snapshot, offset)?;
+            Ok(PrepareRenameResponse::Range(convert::range(document, found.range, state.encoding)))
         });
-        Ok(found.await.flatten())
+        found.await.transpose().map_err(refused)
     }
 
     async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
-        if !aikit_ide::is_name(&params.new_name) {
-            let rule = "a name is a lower-case letter, then lower-case letters, digits, `_` and `-`";
-            return Err(Error { code: ErrorCode::InvalidParams, message: rule.into(), data: None });
-        }
         let found = self.at(params.text_document_position, move |state, document, uri, offset| {
-            let symbol = aikit_ide::symbol_at(&document.text, offset)?;
-            symbol.declaration?;
-            let edit = |place| TextEdit {
-                range: convert::range(document, place, state.encoding),
-                new_text: params.new_name.clone(),
+            let edits = aikit_ide::rename(&document.snapshot, offset, &params.new_name)?;
+            let edit = |edit: aikit_core::Edit| TextEdit {
+                range: convert::range(document, edit.range, state.encoding),
+                new_text: edit.text,
             };
-            Some(convert::edit(uri, symbol.places().into_iter().map(edit).collect()))
+            Ok(convert::edit(uri, edits.into_iter().map(edit).collect()))
         });
-        Ok(found.await.flatten())
+        found.await.transpose().map_err(refused)
     }
 
     async fn document_symbol(&self, params: DocumentSymbolParams) -> Result<Option<DocumentSymbolResponse>> {
@@ -240,15 +243,15 @@ impl LanguageServer for Backend {
         let found = self.owner.ask(move |state| {
             let mut all = Vec::new();
             for (uri, document) in &state.documents {
-                for symbol in aikit_ide::symbols(&document.text) {
-                    let Some(declaration) = symbol.declaration.filter(|_| symbol.name.contains(&params.query)) else {
+                for (symbol, declaration) in aikit_ide::declared(&document.snapshot) {
+                    if !symbol.name.contains(&params.query) {
                         continue;
-                    };
+                    }
                     all.push(WorkspaceSymbol {
                         name: symbol.name,
                         kind: SymbolKind::FUNCTION,
                         tags: None,
-                        container_name: Some(symbol.namespace.to_owned()),
+                        container_name: Some(symbol.kind.word().to_owned()),
                         location: OneOf::Left(Location {
                             uri: uri.clone(),
                             range: convert::range(document, declaration, state.encoding),
@@ -318,8 +321,14 @@ impl LanguageServer for Backend {
 
     async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
         let found = self.of(params.text_document.uri, |_, document, _| {
-            let fold = |(first, last)| FoldingRange { start_line: first, end_line: last, ..FoldingRange::default() };
-            aikit_ide::folds(&document.text).into_iter().map(fold).collect()
+            let lines = document.snapshot.lines();
+            let fold = |fold: aikit_ide::Fold| FoldingRange {
+                start_line: lines.line_of(fold.range.start as usize),
+                end_line: lines.line_of(fold.range.end as usize),
+                kind: (fold.kind == aikit_ide::FoldKind::Comment).then_some(FoldingRangeKind::Comment),
+                ..FoldingRange::default()
+            };
+            aikit_ide::folds(&document.snapshot).into_iter().map(fold).collect()
         });
         Ok(found.await)
     }
@@ -328,7 +337,7 @@ impl LanguageServer for Backend {
         let positions = params.positions;
         let found = self.of(params.text_document.uri, move |state, document, _| {
             let grown = |at: Position| {
-                let ranges = aikit_ide::selections(&document.text, convert::offset(document, at, state.encoding));
+                let ranges = aikit_ide::selections(&document.snapshot, convert::offset(document, at, state.encoding));
                 let mut grown: Option<SelectionRange> = None;
                 for range in ranges.into_iter().rev() {
                     let range = convert::range(document, range, state.encoding);
