@@ -34,11 +34,12 @@ pub fn demo() -> Done {
 }
 
 /// Starts JupyterLab with the kernels in an environment of its own.
-pub fn lab() -> Done {
+pub fn lab(options: &[&str]) -> Done {
     let program = aikit(false)?;
     let environment = python::lab()?;
     run(Command::new(&program).args(["kernel", "install", "--prefix"]).arg(&environment))?;
     run(Command::new(environment.join("bin/jupyter"))
         .args(["lab", "quick-start.ipynb"])
+        .args(options)
         .current_dir(root().join("notebooks")))
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 const USAGE: &str = "cargo xtask COMMAND
 
   demo           build, run the quick-start notebook, show what came out
-  lab            open the notebooks in a JupyterLab of one's own
+  lab [OPTION…]  open the notebooks in a JupyterLab of one's own; options go to `jupyter lab`
   test [PART]    run everything, or one part: tidy, lint, rust, python
   tidy           check the rules of the house
   codegen        write what is generated: schemas, reference pages
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
         ["demo"] => demo::demo(),
-        ["lab"] => demo::lab(),
+        ["lab", more @ ..] => demo::lab(more),
         ["test"] => test::run(None),
         ["test", part] => test::run(Some(part)),
         ["tidy"] => tidy::run(),

@@ -42,7 +42,8 @@ pub fn metadata() -> Done<Value> {
 
 /// Builds the program and says where it lies.
 pub fn aikit(release: bool) -> Done<PathBuf> {
-    let mut args = vec!["build", "--locked", "-p", "aikit-cli"];
+    // The same features as in the tests, so that nothing is built twice.
+    let mut args = vec!["build", "--locked", "--workspace", "--bin", "aikit"];
     if release {
         args.push("--release");
     }
