@@ -55,6 +55,7 @@ codes! {
     109 INVALID_SCHEMA Error "The JSON Schema inside the document is not valid.";
     110 ALIAS_KEY Warning "The key is an accepted alias; the canonical form is preferred.";
     111 DUPLICATE_NAME Error "Two things in one namespace have the same name.";
+    112 SCHEMA_KEYWORD Warning "The key is no keyword of JSON Schema, so it checks nothing.";
     201 UNKNOWN_MODEL Error "The model is not declared.";
     202 UNKNOWN_TOOL Error "The tool is not declared.";
     203 UNKNOWN_STEP Error "The step does not exist or does not come before.";

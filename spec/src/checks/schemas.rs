@@ -10,6 +10,51 @@ use crate::roots::nearest;
 /// How many violations of one value are reported.
 const MAX_VIOLATIONS: usize = 5;
 
+/// The keywords whose values hold no schemas.
+const KEYWORDS: &[&str] = &[
+    "$anchor",
+    "$comment",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$ref",
+    "$schema",
+    "$vocabulary",
+    "const",
+    "contentEncoding",
+    "contentMediaType",
+    "default",
+    "dependentRequired",
+    "deprecated",
+    "description",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "pattern",
+    "readOnly",
+    "required",
+    "title",
+    "type",
+    "uniqueItems",
+    "writeOnly",
+];
+
+/// Those whose values do, as far as people mistype them.
+const APPLICATORS: &[&str] = &["additionalProperties", "items", "properties", "patternProperties"];
+
 impl Checker<'_> {
     /// A JSON Schema; gives it back if it is valid.
     pub(super) fn schema(&mut self, node: Option<&Node>) -> Option<Value> {
@@ -39,7 +84,51 @@ impl Checker<'_> {
             self.push(Diagnostic::new(codes::INVALID_SCHEMA, range, message));
             return None;
         }
+        self.keywords(node);
         Some(schema)
+    }
+
+    /// Keys that JSON Schema passes over: mostly properties that stand one level too high, or a slip of the pen.
+    fn keywords(&mut self, schema: &Node) {
+        for entry in schema.entries() {
+            let (key, value) = (entry.name(), &entry.value);
+            match key {
+                "properties" | "patternProperties" | "$defs" | "dependentSchemas" => {
+                    value.entries().iter().for_each(|entry| self.keywords(&entry.value));
+                }
+                "allOf" | "anyOf" | "oneOf" | "prefixItems" => {
+                    value.items().iter().for_each(|item| self.keywords(item))
+                }
+                "items"
+                | "additionalProperties"
+                | "propertyNames"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "unevaluatedProperties"
+                | "unevaluatedItems"
+                | "contentSchema" => self.keywords(value),
+                _ if KEYWORDS.contains(&key) || key.starts_with("x-") => {}
+                _ => {
+                    let message = format!("`{key}` is no keyword of JSON Schema, so it checks nothing");
+                    let finding = Diagnostic::new(codes::SCHEMA_KEYWORD, entry.key.range, message);
+                    let meant = nearest(key, KEYWORDS.iter().chain(APPLICATORS).copied());
+                    self.push(match (&value.kind, meant) {
+                        (_, Some(meant)) => finding.with_help(format!("did you mean `{meant}`?")).with_fix(
+                            format!("Rename to `{meant}`"),
+                            entry.key.range,
+                            meant,
+                        ),
+                        (NodeKind::Mapping(_), None) => {
+                            finding.with_help("what an object holds stands below `properties:`")
+                        }
+                        _ => finding.with_help("keys of your own begin with `x-`"),
+                    });
+                }
+            }
+        }
     }
 
     /// A value that must fit a schema.
