@@ -155,7 +155,7 @@ impl Client {
         let source = json!({ "path": file });
         let set = client.ok("setBreakpoints", json!({ "source": source, "breakpoints": breakpoints }));
         assert_eq!(set["breakpoints"].as_array().unwrap().len(), breakpoints.as_array().unwrap().len());
-        client.ok("setExceptionBreakpoints", json!({ "filters": ["failed"] }));
+        client.ok("setExceptionBreakpoints", json!({ "filters": ["uncaught"] }));
         client.ok("configurationDone", json!({}));
         client
     }
@@ -220,18 +220,35 @@ fn a_run_is_stepped_forwards_and_backwards() {
 fn breakpoints_have_conditions_hits_and_logs() {
     let home = tempfile::tempdir().unwrap();
     let breakpoints = json!([
-        { "line": 14, "condition": "state.sum == 16" },
-        { "line": 12, "logMessage": "item {item}" },
+        { "line": 19, "condition": "state.sum == 16" },
+        { "line": 13, "logMessage": "item {item}" },
         { "line": 8, "condition": "1 +" },
+        { "line": 9, "hitCondition": "often" },
     ]);
     let mut client = Client::launch(home.path(), FLOW, breakpoints, json!({}));
-    assert_eq!(client.stopped().1, "last (return)", "line 14 belongs to the step, the next one begins at 19");
+    assert_eq!(client.stopped(), ("breakpoint".into(), "last (return)".into(), 19));
     let source = json!({ "path": home.path().join("flow.agent.yaml") });
-    let set =
-        client.ok("setBreakpoints", json!({ "source": source, "breakpoints": [{ "line": 8, "condition": "1 +" }] }));
-    assert_eq!(set["breakpoints"][0]["verified"], false);
+    let set = |client: &mut Client, breakpoints: Value| {
+        client.ok("setBreakpoints", json!({ "source": source, "breakpoints": breakpoints }))["breakpoints"].clone()
+    };
+    let shown = set(&mut client, json!([{ "line": 8, "condition": "1 +" }, { "line": 9, "hitCondition": "often" }]));
+    assert_eq!((&shown[0]["verified"], &shown[1]["verified"]), (&json!(false), &json!(false)), "{shown}");
+    // Lines between steps belong to the step around them, empty ones before the first to the first.
+    let shown =
+        set(&mut client, json!([{ "line": 11 }, { "line": 2 }, { "line": 99 }, { "line": 16 }, { "line": 18 }]));
+    let lines: Vec<u64> = shown.as_array().unwrap().iter().map(|shown| shown["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [9, 7, 19, 16, 13]);
+    let elsewhere = json!({ "source": { "path": "/other.yaml" }, "breakpoints": [{ "line": 9 }] });
+    assert_eq!(client.ok("setBreakpoints", elsewhere)["breakpoints"][0]["verified"], false);
+    let named = json!({ "breakpoints": [{ "name": "add" }, { "name": "nobody" }] });
+    let shown = client.ok("setFunctionBreakpoints", named)["breakpoints"].clone();
+    assert_eq!((&shown[0]["verified"], &shown[1]["verified"]), (&json!(true), &json!(false)));
     let said: Vec<&str> = client.events.iter().filter_map(|event| event["body"]["output"].as_str()).collect();
     assert!(said.contains(&"item 2\n"), "{said:?}");
+    let all = client.ok("breakpointLocations", json!({ "source": source, "line": 1, "endLine": 99 }));
+    let lines: Vec<u64> =
+        all["breakpoints"].as_array().unwrap().iter().map(|shown| shown["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [7, 9, 13, 16, 17, 19]);
     client.ok("continue", json!({ "threadId": 1 }));
     client.event("terminated");
     client.end();
@@ -241,6 +258,11 @@ fn breakpoints_have_conditions_hits_and_logs() {
     assert_eq!(client.evaluate("item"), "2");
     assert_eq!(client.evaluate("'{{ item }}'"), "\"'2'\"");
     assert_eq!(client.ask("evaluate", json!({ "expression": "nope" }))["success"], false);
+    let offered = client.ok("completions", json!({ "frameId": 1, "text": "state.s", "column": 8 }));
+    assert_eq!(offered["targets"][0]["label"], "sum");
+    client.ok("restart", json!({}));
+    assert_eq!(client.stopped().1, "add (script)", "the breakpoint and its count begin anew");
+    assert_eq!(client.evaluate("item"), "2");
     client.ok("terminate", json!({}));
     client.event("terminated");
     client.end();
@@ -251,13 +273,178 @@ fn a_step_that_fails_stops_the_run_and_says_why() {
     let home = tempfile::tempdir().unwrap();
     let broken = FLOW.replace("return ctx.state.sum", "error('no luck')");
     let mut client = Client::launch(home.path(), &broken, json!([]), json!({}));
-    assert_eq!(client.stopped(), ("exception".into(), "add (script)".into(), 13));
+    assert_eq!(client.stopped(), ("exception".into(), "main".into(), 17), "in the script, before it is unwound");
     let info = client.ok("exceptionInfo", json!({ "threadId": 1 }));
-    assert!(info["description"].as_str().unwrap().contains("no luck"), "{info}");
-    client.ok("continue", json!({ "threadId": 1 }));
-    assert_eq!(client.stopped().1, "each (map)", "the error passes through the step around it");
+    assert_eq!((&info["exceptionId"], &info["description"]), (&json!("script.error"), &json!("no luck")));
     client.ok("continue", json!({ "threadId": 1 }));
     assert_eq!(client.event("exited")["exitCode"], 4);
+    client.end();
+
+    let broken = FLOW.replace("return: '{{ state.sum }}'", "assert: {that: 'state.sum == 0', message: sum}");
+    let mut client = Client::launch(home.path(), &broken, json!([]), json!({}));
+    assert_eq!(client.stopped(), ("exception".into(), "last (assert)".into(), 19));
+    assert!(client.ok("exceptionInfo", json!({ "threadId": 1 }))["description"] == "sum");
+    client.ok("stepBack", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("step".into(), "last (assert)".into(), 19), "before it ran");
+    client.ok("stepBack", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("step".into(), "each (map)".into(), 9), "not into what was stepped over");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped().1, "last (assert)");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.event("exited")["exitCode"], 4);
+    client.end();
+
+    // What `on_error` takes is no failure, unless every failure is asked for.
+    let handled =
+        FLOW.replace("return: '{{ state.sum }}'", "assert: {that: 'false'}\n      on_error: [{match: '*', use: fine}]");
+    let mut client = Client::launch(home.path(), &handled, json!([]), json!({}));
+    assert_eq!(client.event("exited")["exitCode"], 0);
+    client.end();
+}
+
+const LUA: &str = "identity: {agent_id: lua, name: Lua}
+behavior:
+  steps:
+    - name: count
+      script:
+        lua: |
+          local function double(x)
+            local y = x * 2
+            return y
+          end
+          local list = {}
+          for i = 1, 3 do
+            local d = double(i)
+            list[i] = d
+          end
+          -- done
+
+          local routine = coroutine.wrap(function()
+            local inside = 1
+            coroutine.yield(inside)
+          end)
+          routine()
+          local total = list[1] + list[2] + list[3]
+          return { list = list, total = total }
+    - name: last
+      return: '{{ steps.count.output.total }}'
+";
+
+impl Client {
+    /// The values of a group of the top frame, by name.
+    fn group(&mut self, name: &str) -> Vec<(String, String)> {
+        let top = self.ok("stackTrace", json!({ "threadId": 1 }))["stackFrames"][0]["id"].clone();
+        let scopes = self.ok("scopes", json!({ "frameId": top }));
+        let found = scopes["scopes"].as_array().unwrap().iter().find(|scope| scope["name"] == name).unwrap().clone();
+        let inside = self.ok("variables", json!({ "variablesReference": found["variablesReference"] }));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        inside["variables"].as_array().unwrap().iter().map(|v| (text(&v["name"]), text(&v["value"]))).collect()
+    }
+
+    fn go(&mut self, command: &str) -> (String, String, u64) {
+        self.ok(command, json!({ "threadId": 1 }));
+        self.stopped()
+    }
+}
+
+#[test]
+fn lines_of_lua_are_stepped_and_looked_into() {
+    let home = tempfile::tempdir().unwrap();
+    let stop = |reason: &str, name: &str, line| (reason.to_owned(), name.to_owned(), line);
+    let mut client = Client::launch(home.path(), LUA, json!([{ "line": 16 }]), json!({ "stopOnEntry": true }));
+    assert_eq!(client.stopped(), stop("entry", "count (script)", 4));
+    // A function comes to be where it ends.
+    assert_eq!(client.go("stepIn"), stop("step", "main", 10));
+    assert_eq!(client.go("next"), stop("step", "main", 11));
+    assert_eq!(client.go("next"), stop("step", "main", 12));
+    assert_eq!(client.go("next"), stop("step", "main", 13));
+    assert_eq!(client.go("stepIn"), stop("step", "double", 8));
+    assert_eq!(client.go("next"), stop("step", "double", 9));
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(client.group("Locals"), [pair("x", "1"), pair("y", "2")]);
+    assert_eq!(client.evaluate("x + y * 10"), "21");
+    let stack = client.ok("stackTrace", json!({ "threadId": 1 }));
+    let names: Vec<&str> = stack["stackFrames"].as_array().unwrap().iter().filter_map(|f| f["name"].as_str()).collect();
+    assert_eq!(names, ["double", "main", "count (script)", "Lua"]);
+    // The frame below: its own language, its own variables; the step below that: CEL.
+    let below = |client: &mut Client, at: usize, text: &str| {
+        let frame = stack["stackFrames"][at]["id"].clone();
+        client.ask("evaluate", json!({ "expression": text, "frameId": frame }))
+    };
+    assert_eq!(below(&mut client, 1, "i .. '/' .. #list")["body"]["result"], "\"1/0\"");
+    assert_eq!(below(&mut client, 2, "agent.id")["body"]["result"], "\"lua\"");
+    assert_eq!(below(&mut client, 1, "error('x')")["success"], false);
+    assert_eq!(below(&mut client, 1, "(function() while true do end end)()")["success"], false);
+    // A change is a change.
+    let top = client.ok("stackTrace", json!({ "threadId": 1 }))["stackFrames"][0]["id"].clone();
+    let scopes = client.ok("scopes", json!({ "frameId": top }));
+    let reference = scopes["scopes"][0]["variablesReference"].clone();
+    let set = json!({ "variablesReference": reference, "name": "y", "value": "x + 99" });
+    assert_eq!(client.ok("setVariable", set)["value"], "100");
+    assert_eq!(client.group("Locals"), [pair("x", "1"), pair("y", "100")]);
+    assert_eq!(client.go("stepOut"), stop("step", "main", 14));
+    assert_eq!(client.evaluate("d"), "100");
+    // Back to what was seen, with the values of then.
+    assert_eq!(client.go("stepBack"), stop("step", "main", 13));
+    assert_eq!(client.go("next"), stop("step", "main", 14));
+    // The comment moved to the next line that does something.
+    assert_eq!(client.go("continue"), stop("breakpoint", "main", 18));
+    assert_eq!(client.evaluate("list"), "[100, 4, 6]");
+    // Lua makes the function where it ends, calls `wrap` where that stands, and is through.
+    assert_eq!(client.go("next"), stop("step", "main", 21));
+    assert_eq!(client.go("next"), stop("breakpoint", "main", 18));
+    assert_eq!(client.go("next"), stop("step", "main", 22));
+    assert_eq!(client.go("stepIn"), stop("step", "function at line 18", 19));
+    assert_eq!(client.go("stepOut"), stop("step", "main", 23));
+    assert_eq!(client.go("next"), stop("step", "main", 24));
+    assert_eq!(client.go("next"), stop("step", "last (return)", 25));
+    assert_eq!(client.evaluate("steps.count.output.total"), "110");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.event("exited")["exitCode"], 0);
+    client.end();
+}
+
+#[test]
+fn breakpoints_in_lua_have_conditions_hits_and_logs() {
+    let home = tempfile::tempdir().unwrap();
+    let breakpoints = json!([
+        { "line": 8, "logMessage": "x is {x}, {x > 1 and 'large' or nobody.there}" },
+        { "line": 9, "condition": "y == 4" },
+        { "line": 14, "hitCondition": "== 3" },
+    ]);
+    let mut client = Client::launch(home.path(), LUA, breakpoints, json!({}));
+    assert_eq!(client.stopped(), ("breakpoint".into(), "double".into(), 9));
+    assert_eq!(client.evaluate("x"), "2");
+    assert_eq!(client.go("continue"), ("breakpoint".into(), "main".into(), 14));
+    assert_eq!(client.evaluate("i"), "3");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.event("exited")["exitCode"], 0);
+    let said: String = client.events.iter().filter_map(|event| event["body"]["output"].as_str()).collect();
+    assert!(said.contains("x is 1, <attempt to index a nil value") && said.contains("x is 2, large"), "{said}");
+    client.end();
+}
+
+#[test]
+fn a_script_that_computes_is_paused_and_ended() {
+    let home = tempfile::tempdir().unwrap();
+    let busy = LUA.replace("local routine =", "while not stop do list[1] = list[1] + 1 end\n          local routine =");
+    let mut client = Client::launch(home.path(), &busy, json!([]), json!({}));
+    client.event("process");
+    std::thread::sleep(Duration::from_millis(300));
+    client.ok("pause", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped(), ("pause".into(), "main".into(), 18));
+    client.ok("continue", json!({ "threadId": 1 }));
+    // A breakpoint that is set while the script runs.
+    let source = json!({ "path": home.path().join("flow.agent.yaml") });
+    client.ok("setBreakpoints", json!({ "source": source, "breakpoints": [{ "line": 23 }] }));
+    client.ok("pause", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped().2, 18);
+    assert_eq!(client.evaluate("stop == nil"), "true");
+    client.ok("evaluate", json!({ "expression": "stop = true" }));
+    assert_eq!(client.go("continue"), ("breakpoint".into(), "main".into(), 23));
+    // Ending it works while it stands still.
+    client.ok("terminate", json!({}));
+    client.event("terminated");
     client.end();
 }
 

@@ -10,17 +10,21 @@ use aikit_runtime::{
     },
     scripts::engine::{EngineHost, ScriptEngine},
 };
-use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, ObjectLike, StdLib, Table, Value, VmState};
+use mlua::{
+    Function, Lua, LuaOptions, MultiValue, ObjectLike, StdLib, Table, Value, VmState,
+    debug::{Debug, DebugEvent},
+};
 
 use crate::{
     convert::{show, to_json},
+    debug::{self, Debugging},
     failure, live, split,
     state::State,
     surface, vars,
 };
 
 /// After how many instructions the hook looks whether to stop.
-const TICK: u32 = 1000;
+pub(crate) const TICK: u32 = 1000;
 /// How many frames of a traceback are kept.
 const FRAMES: usize = 32;
 /// What Lua says when an allocation is refused.
@@ -65,11 +69,15 @@ impl LuaEngine {
         let state = State::default();
         lua.load(SANDBOX).set_name("=[aikit]").exec()?;
         surface::install(&lua, &state)?;
-        let watched = state.clone();
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(TICK), move |_, _| watch(&watched))?;
+        debug::arm(&lua, &state)?;
         let traced = state.clone();
         let handler = lua.create_function(move |lua, error: Value| {
             trace(lua, &traced);
+            let stopped = traced.lock().host.as_ref().is_some_and(|host| host.stop().raised().is_some());
+            if !stopped && traced.lock().debugging.is_some() && !is_memory(&error) {
+                let text = failure::text(&traced, &error);
+                debug::on_error(lua, &traced, &text)?;
+            }
             Ok(error)
         })?;
         let runner = lua.load(RUNNER).set_name("=[aikit]").eval()?;
@@ -86,8 +94,11 @@ impl LuaEngine {
             inner.emitter = Default::default();
             inner.vars = Some(host.vars().clone());
             inner.host = Some(host.clone());
+            inner.debugging = host.watch().map(Debugging::new);
             inner.add_source(&job.name)
         };
+        // Also where the script before was debugged and this one is not.
+        debug::arm(&self.lua, &self.state)?;
         let used = self.lua.used_memory();
         let limit = usize::try_from(job.limits.memory).unwrap_or(usize::MAX);
         self.lua.set_memory_limit(limit.max(used.saturating_add(64 << 10)))?;
@@ -113,6 +124,9 @@ impl LuaEngine {
             Err(error) => return Err(error),
         };
         let thread = self.lua.create_thread(self.runner.clone())?;
+        if let Some(debugging) = &mut self.state.lock().debugging {
+            debugging.began_in(&thread);
+        }
         let mut returned: MultiValue = thread.resume((function, &self.handler))?;
         if host.stop().raised().is_some() {
             return Ok(Ended::Stopped);
@@ -167,7 +181,12 @@ impl ScriptEngine for LuaEngine {
         // What follows is the host's own work, for which the script's bound does not count.
         let _ = self.lua.set_memory_limit(0);
         let synced = vars::sync(&self.lua, &self.state, host.as_ref());
-        self.state.lock().host = None;
+        let debugging = {
+            let mut inner = self.state.lock();
+            inner.host = None;
+            inner.debugging.take()
+        };
+        drop(debugging);
         let stopped = |cause| ScriptOutcome::Stopped { cause, state_lost: false };
         if let Some(cause) = host.stop().raised() {
             return stopped(cause);
@@ -212,12 +231,23 @@ impl ScriptEngine for LuaEngine {
     }
 }
 
-/// The hook. A stop first yields, which no `pcall` can catch; where a yield is not possible (inside a callback of the
+/// The hook.
+pub(crate) fn hook(lua: &Lua, debug: &Debug<'_>, state: &State) -> mlua::Result<VmState> {
+    match debug.event() {
+        DebugEvent::Line => debug::on_line(lua, debug, state)?,
+        _ => {
+            debug::on_tick(lua, state)?;
+            state.lock().ticks += u64::from(TICK);
+        }
+    }
+    watch(state)
+}
+
+/// Looks whether to stop. A stop first yields, which no `pcall` can catch; where a yield is not possible (inside a callback of the
 /// host) an error is raised, and so on in turn until the script is out.
 fn watch(state: &State) -> mlua::Result<VmState> {
     let mut inner = state.lock();
     let Some(host) = inner.host.clone() else { return Ok(VmState::Continue) };
-    inner.ticks += u64::from(TICK);
     if inner.budget.is_some_and(|budget| inner.ticks > budget) {
         host.stop().raise(StopCause::Instructions);
     }

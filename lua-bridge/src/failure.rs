@@ -62,6 +62,20 @@ pub(crate) fn describe(lua: &Lua, state: &State, error: &Value) -> ScriptError {
     }
 }
 
+/// What an error says, without its place.
+pub(crate) fn text(state: &State, error: &Value) -> String {
+    match error {
+        Value::String(text) => {
+            let text = text.to_string_lossy();
+            let (_, message) = state.lock().split_place(&text);
+            message.to_owned()
+        }
+        Value::Table(table) => table.raw_get::<String>("message").unwrap_or_else(|_| show(error)),
+        Value::Error(error) => innermost(error),
+        other => show(other),
+    }
+}
+
 /// A chunk that does not parse.
 pub(crate) fn syntax(state: &State, error: &mlua::Error) -> ScriptError {
     let text = match error {

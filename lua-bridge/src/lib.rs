@@ -1,8 +1,10 @@
 //! Lua 5.4 behind the script port: sandboxed, interruptible, bounded, with the same host surface as JavaScript.
 
 mod convert;
+mod debug;
 mod engine;
 mod failure;
+mod frames;
 mod live;
 mod manual;
 mod split;

@@ -11,7 +11,7 @@ use aikit_runtime::{
     scripts::{display::Emitter, engine::EngineHost},
 };
 
-use crate::vars::Cached;
+use crate::{debug::Debugging, vars::Cached};
 
 /// How many scripts are remembered by name, for functions that outlive the cell that defined them.
 const SOURCES: usize = 10_000;
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub vars: Option<Vars>,
     /// What the rich outputs of the running script remember.
     pub emitter: Emitter,
+    /// The debugger of the running script, if there is one.
+    pub debugging: Option<Debugging>,
     /// Chunk names as Lua shows them, and what they stand for.
     sources: HashMap<String, String>,
     order: VecDeque<String>,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use aikit_core::{ErrorKind, LineIndex, RunError, Scope, render};
+use aikit_core::{ErrorKind, LineIndex, RunError, RunId, Scope, render};
 use aikit_dap::{Launcher, Program};
+use aikit_runtime::engine::Engine;
 use aikit_storage::Database;
 use async_trait::async_trait;
 
@@ -33,27 +34,49 @@ struct Files {
     composition: Composition,
 }
 
+impl Files {
+    async fn engine(&self) -> Result<Engine, RunError> {
+        let engine = compose::engine(&self.database, self.scope.clone(), "dap", &self.composition).await;
+        engine.map_err(|failure| invalid(failure.message))
+    }
+}
+
+fn invalid(message: String) -> RunError {
+    RunError::new(ErrorKind::SpecInvalid, message)
+}
+
 #[async_trait]
 impl Launcher for Files {
     async fn program(&self, path: &str) -> Result<Program, RunError> {
-        let invalid = |message: String| RunError::new(ErrorKind::SpecInvalid, message);
         let source = Source::read(path);
         if let Some(diagnostic) = &source.unreadable {
             return Err(invalid(format!("{path}: {}", diagnostic.message)));
         }
-        let engine = compose::engine(&self.database, self.scope.clone(), "dap", &self.composition)
-            .await
-            .map_err(|failure| invalid(failure.message))?;
+        let engine = self.engine().await?;
         let checked = engine.check(&source.text).await;
-        match checked.plan {
-            Some(plan) => Ok(Program { engine, plan: Arc::new(plan), text: source.text }),
-            None => {
-                let lines = LineIndex::new(&source.text);
-                let all = checked.diagnostics.iter().filter(|finding| finding.is_error());
-                let all: Vec<String> = all.map(|finding| render::plain(finding, path, &source.text, &lines)).collect();
-                Err(invalid(all.join("\n")))
-            }
+        let Some(plan) = checked.plan else {
+            let lines = LineIndex::new(&source.text);
+            let all = checked.diagnostics.iter().filter(|finding| finding.is_error());
+            let all: Vec<String> = all.map(|finding| render::plain(finding, path, &source.text, &lines)).collect();
+            return Err(invalid(all.join("\n")));
+        };
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+        let path = Some(path.to_owned());
+        Ok(Program { engine, plan: Arc::new(plan), text: source.text, name, path, recorded: None })
+    }
+
+    async fn recorded(&self, run: &str, path: Option<&str>) -> Result<Program, RunError> {
+        let unknown = |error| invalid(format!("`{run}` is not the id of a run: {error}"));
+        let run: RunId = run.parse().map_err(unknown)?;
+        if let Some(path) = path {
+            return Ok(Program { recorded: Some(run), ..self.program(path).await? });
         }
+        let engine = self.engine().await?;
+        let (record, _) = engine.recorded(run).await?;
+        let name = format!("{}@{}", record.agent, record.version);
+        let spec = engine.find(&name).await?;
+        let plan = engine.plan_of(&spec)?;
+        Ok(Program { engine, plan, text: spec.source, name, path: None, recorded: Some(run) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Steps that hold steps: branches side by side, the items of a list, rounds.
 
+use std::sync::Arc;
+
 use aikit_core::{ErrorKind, RunError};
 use aikit_spec::{
     agent::Join,
@@ -10,6 +12,7 @@ use futures::{StreamExt, TryStreamExt, future, stream};
 use serde_json::{Map, Value, json};
 
 use super::{Execution, steps::Flow};
+use crate::debug::{Debugger, ThreadId};
 
 /// What the items of a map need to know.
 pub(super) struct Items<'p> {
@@ -48,7 +51,9 @@ impl Execution {
         let run = |(name, steps): &(String, Vec<StepPlan>)| {
             let (mut branch, prefix) = (self.clone(), BodySegment::Named(name).prefix(address));
             let (name, steps) = (name.clone(), steps.clone());
+            let thread = branch.fork(&format!("{address}/{name}"));
             Box::pin(async move {
+                let _thread = thread;
                 let flow = branch.sequence(&steps, &prefix).await?;
                 Ok::<_, RunError>((name, branch, flow))
             })
@@ -104,6 +109,7 @@ impl Execution {
                 let mut branch = before.clone();
                 let items = &items;
                 async move {
+                    let _thread = branch.fork(&format!("{address}[{index}]"));
                     let flow = branch.item(address, items, index, item).await?;
                     Ok::<_, RunError>((index, branch, flow))
                 }
@@ -120,6 +126,13 @@ impl Execution {
         // There are as many of the steps inside as there are items: none of them is known behind the map.
         self.steps = before.steps;
         Ok(returned.map_or(Flow::Next(Value::Array(output)), Flow::Return))
+    }
+
+    /// Becomes a thread of its own for the debugger, until what this gives is dropped.
+    fn fork(&mut self, name: &str) -> Option<Branch> {
+        let debugger = self.options.debugger.clone()?;
+        self.thread = debugger.fork(self.thread, name.to_owned());
+        Some(Branch { debugger, thread: self.thread })
     }
 
     async fn item(&mut self, address: &str, items: &Items<'_>, index: usize, item: Value) -> Result<Flow, RunError> {
@@ -161,6 +174,18 @@ impl Execution {
             }
         }
         Ok(Flow::Next(output))
+    }
+}
+
+/// A branch that the debugger knows.
+struct Branch {
+    debugger: Arc<Debugger>,
+    thread: ThreadId,
+}
+
+impl Drop for Branch {
+    fn drop(&mut self) {
+        self.debugger.join(self.thread);
     }
 }
 

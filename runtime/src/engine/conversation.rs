@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Execution, model};
 use crate::{
-    debug::Site,
+    debug::{CallSite, FrameKind, StepSite},
     event::RunEvent,
     gate::Effect,
     journal::{EffectKind, SideEffect},
@@ -40,7 +40,8 @@ impl Execution {
         let (output, wrap) = chat_output(plan.output.as_ref(), plan.outputs.as_ref());
         if let Some(debugger) = self.options.debugger.clone() {
             let (address, name) = ("chat".to_owned(), "chat".to_owned());
-            debugger.before(Site { address, name, kind: "llm", line: 1, depth: 0, scope }).await?;
+            let site = StepSite { address, name, kind: "llm", line: 1, depth: 0, catches: Vec::new(), scope };
+            debugger.step(self.thread, site).await?;
         }
         self.step_started("chat", "llm");
         let answer = self
@@ -170,6 +171,11 @@ impl Execution {
             model::request(plan, c.messages.clone(), specs.to_vec(), c.output.map(|output| output.schema.clone()));
         let journalled = serde_json::to_value(&request)
             .map_err(|e| RunError::new(ErrorKind::Internal, format!("the request cannot be recorded: {e}")))?;
+        if let Some(debugger) = &self.options.debugger {
+            let request = journalled.clone();
+            let site = CallSite { kind: FrameKind::Model, name: c.model.to_owned(), request };
+            debugger.call(self.thread, site).await?;
+        }
         let (gate, address) = (&self.gate, c.address.to_owned());
         let on_text = |text: &str| gate.tell(RunEvent::Token { address: address.clone(), text: text.to_owned() });
         let effect = Effect {

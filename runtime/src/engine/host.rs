@@ -12,6 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, Execution, RunOptions, model};
 use crate::{
     cell::CellEvent,
+    debug::{
+        ScriptProbe,
+        script::{PAUSED, ScriptReport, Wishes},
+    },
     gate::{Effect, Gate, store_error},
     journal::{EffectKind, SideEffect},
     ports::{HostCalls, Message, Role},
@@ -244,6 +248,7 @@ pub(super) struct RunHost {
     services: Services,
     gate: Arc<Gate>,
     address: String,
+    probe: Option<ScriptProbe>,
 }
 
 impl RunHost {
@@ -260,7 +265,12 @@ impl RunHost {
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
         };
-        Self { services, gate: execution.gate.clone(), address: address.to_owned() }
+        Self { services, gate: execution.gate.clone(), address: address.to_owned(), probe: None }
+    }
+
+    /// With a debugger that holds the script.
+    pub(super) fn watched_by(self, probe: Option<ScriptProbe>) -> Self {
+        Self { probe, ..self }
     }
 }
 
@@ -270,6 +280,9 @@ impl HostCalls for RunHost {
         if method == "input" {
             return Err(RunError::new(ErrorKind::ToolDenied, "input() can be used in a cell, not inside a run")
                 .with_help("pass what the agent needs as inputs"));
+        }
+        if method == PAUSED {
+            return self.paused(args).await;
         }
         let (kind, class, label) = classify(method, &args);
         let effect = Effect {
@@ -286,5 +299,22 @@ impl HostCalls for RunHost {
         if let Some(output) = &self.services.output {
             output(event);
         }
+    }
+
+    fn watch(&self) -> Option<Wishes> {
+        self.probe.as_ref().map(ScriptProbe::watch)
+    }
+}
+
+impl RunHost {
+    /// A script stands still and asks what to do.
+    async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
+        let unreadable =
+            |error| RunError::new(ErrorKind::Internal, format!("the debugger cannot read a script: {error}"));
+        let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
+        let report = args.into_iter().next().unwrap_or_default();
+        let report: ScriptReport = serde_json::from_value(report).map_err(unreadable)?;
+        let order = probe.report(report).await?;
+        serde_json::to_value(order).map_err(unreadable)
     }
 }

@@ -10,7 +10,7 @@ mod retry;
 mod steps;
 pub(crate) mod tools;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aikit_core::{
     AgentId, ErrorKind, RunError, RunId, Scope,
@@ -31,7 +31,7 @@ pub use self::{
 };
 use crate::{
     cell::CellEvent,
-    debug::Debugger,
+    debug::{Debugger, MAIN, ThreadId},
     event::{Observer, RunEvent},
     gate::{Gate, Passage, store_error},
     journal::{OutlineBranch, OutlineStep, Record},
@@ -81,8 +81,8 @@ pub struct RunOptions {
     pub depth: u32,
     /// The file or cell that the document stands in, for places in errors.
     pub source_name: String,
-    /// Stops the run where a person wants to look.
-    pub debugger: Option<Arc<dyn Debugger>>,
+    /// Stops the run where a person wants to look. Bounds of time do not count then.
+    pub debugger: Option<Arc<Debugger>>,
 }
 
 /// A finished run.
@@ -262,13 +262,15 @@ impl Engine {
             state: plan.state.clone(),
             steps: Map::new(),
             locals: Map::new(),
+            thread: MAIN,
         };
+        let wall = execution.time(plan.limits.wall);
         let result = {
             let body = execution.body();
             tokio::pin!(body);
             tokio::select! {
                 result = &mut body => result,
-                () = tokio::time::sleep(plan.limits.wall) => {
+                () = tokio::time::sleep(wall) => {
                     // The effect in progress sees the token and cleans up; the gate leaves behind one that does not.
                     cancel.cancel();
                     let _ = body.await;
@@ -309,11 +311,19 @@ struct Execution {
     steps: Map<String, Value>,
     /// Names that exist in a part of the steps only: the item of a map, the number of a round, an error.
     locals: Map<String, Value>,
+    /// The debugger's number for this branch.
+    thread: ThreadId,
 }
+
+/// Longer than anybody looks at a run that stands still.
+const UNBOUNDED: Duration = Duration::from_secs(86_400 * 365);
 
 impl Execution {
     async fn body(&mut self) -> Result<Value, RunError> {
         let plan = self.plan.clone();
+        if let Some(debugger) = &self.options.debugger {
+            debugger.begin(&plan.agent.name, self.scope());
+        }
         let output = match &plan.behavior {
             BehaviorPlan::Chat { max_iterations } => self.chat(*max_iterations).await?,
             BehaviorPlan::Steps(steps) => self.run_steps(steps).await?,
@@ -322,6 +332,11 @@ impl Execution {
             validate::check(schema, &output, ErrorKind::ValidationOutput, "the outputs")?;
         }
         Ok(output)
+    }
+
+    /// A bound of time, which does not count while a person looks.
+    fn time(&self, limit: Duration) -> Duration {
+        if self.options.debugger.is_some() { UNBOUNDED } else { limit }
     }
 
     /// Records the end. A store that fails here turns a success into an error: a result nobody can find again is none.

@@ -17,7 +17,7 @@ use super::{
     retry,
 };
 use crate::{
-    debug::Site,
+    debug::StepSite,
     event::RunEvent,
     gate::Effect,
     journal::{EffectKind, Record, SideEffect, StepStatus},
@@ -93,7 +93,7 @@ impl Execution {
             }
         }
         if let Some(debugger) = self.options.debugger.clone() {
-            debugger.before(self.site(step, address)).await?;
+            debugger.step(self.thread, self.site(step, address)).await?;
         }
         self.step_started(address, step.kind.keyword());
         let before = self.state.clone();
@@ -155,20 +155,21 @@ impl Execution {
     }
 
     /// What a debugger sees of a step.
-    fn site(&self, step: &StepPlan, address: &str) -> Site {
-        Site {
+    fn site(&self, step: &StepPlan, address: &str) -> StepSite {
+        StepSite {
             address: address.to_owned(),
             name: step.name.clone(),
             kind: step.kind.keyword(),
             line: step.line + 1,
             depth: address.matches('/').count(),
+            catches: step.on_error.iter().map(|case| case.matches.clone()).collect(),
             scope: self.scope(),
         }
     }
 
     async fn failed(&mut self, step: &StepPlan, address: &str, error: &RunError) -> Option<Result<Flow, RunError>> {
         if let Some(debugger) = self.options.debugger.clone()
-            && let Err(stopped) = debugger.failed(self.site(step, address), error).await
+            && let Err(stopped) = debugger.failed(self.thread, address, error).await
         {
             return Some(Err(stopped));
         }
@@ -197,7 +198,7 @@ impl Execution {
     async fn bounded(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
         let flow = match step.timeout {
             None => self.work(step, address).await?,
-            Some(limit) => match tokio::time::timeout(limit, self.work(step, address)).await {
+            Some(limit) => match tokio::time::timeout(self.time(limit), self.work(step, address)).await {
                 Ok(flow) => flow?,
                 Err(_) => {
                     let kind = match step.kind {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Execution, host::RunHost};
 use crate::{
+    debug::{CallSite, FrameKind},
     gate::Effect,
     journal::{EffectKind, SideEffect},
     ports::{ScriptJob, ScriptLimits, ScriptMode, ScriptOutcome, StopCause},
@@ -23,6 +24,10 @@ impl Execution {
             ErrorKind::ValidationInput,
             &format!("the arguments of tool `{}`", tool.name),
         )?;
+        if let Some(debugger) = &self.options.debugger {
+            let site = CallSite { kind: FrameKind::Tool, name: tool.name.clone(), request: args.clone() };
+            debugger.call(self.thread, site).await?;
+        }
         let effect = Effect {
             address: address.to_owned(),
             kind: EffectKind::Tool,
@@ -44,7 +49,7 @@ impl Execution {
             Ok((result, Usage::default()))
         };
         let timed = async {
-            tokio::time::timeout(tool.timeout, work).await.unwrap_or_else(|_| {
+            tokio::time::timeout(self.time(tool.timeout), work).await.unwrap_or_else(|_| {
                 Err(RunError::new(
                     ErrorKind::ToolTimeout,
                     format!("tool `{}` did not answer within {} seconds", tool.name, tool.timeout.as_secs_f64()),
@@ -73,7 +78,7 @@ impl Execution {
         steps: Value,
     ) -> Result<Value, RunError> {
         let limits = ScriptLimits {
-            wall: self.plan.limits.wall,
+            wall: self.time(self.plan.limits.wall),
             instructions: script.instructions,
             memory: script.memory.unwrap_or(self.plan.limits.script_memory).min(self.plan.limits.script_memory),
         };
@@ -86,7 +91,8 @@ impl Execution {
             limits,
             context: self.engine.script_context(),
         };
-        let host = Arc::new(RunHost::new(self, address));
+        let probe = self.options.debugger.as_ref().map(|debugger| debugger.script(self.thread, script));
+        let host = Arc::new(RunHost::new(self, address).watched_by(probe));
         // Dropping the guard stops the script, also when a timeout drops this future.
         let stop = self.gate.cancel().child_token();
         let _guard = stop.clone().drop_guard();

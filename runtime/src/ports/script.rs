@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cell::CellEvent;
+use crate::{cell::CellEvent, debug::script::Wishes};
 
 /// In which world a script runs.
 #[expect(clippy::large_enum_variant, reason = "there is one for each script that runs, and it is moved, not stored")]
@@ -183,6 +183,11 @@ pub trait HostCalls: Send + Sync {
 
     /// Takes outputs: streams, displays, log lines. Never blocks.
     fn emit(&self, event: CellEvent);
+
+    /// What a debugger wants of the script, now and from now on; `None` without one.
+    fn watch(&self) -> Option<Wishes> {
+        None
+    }
 }
 
 /// A change of one shared variable; `None` removes it.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     cell::CellEvent,
+    debug::script::Wishes,
     ports::{Completeness, Inspection, ScriptCompletion, ScriptJob, ScriptOutcome, StopCause, Vars},
 };
 
@@ -59,6 +60,11 @@ pub trait EngineHost: Send + Sync {
 
     /// The flag that asks the script to stop.
     fn stop(&self) -> &StopFlag;
+
+    /// What a debugger wants of the script, now and from now on; `None` without one.
+    fn watch(&self) -> Option<Wishes> {
+        None
+    }
 }
 
 /// What [`EngineHost::wait`] returns.

@@ -23,9 +23,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{self, FromWorker, MAX_FRAME, Question, ToWorker, Told, VERSION};
-use crate::ports::{
-    Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptOutcome, Scripts, StopCause,
-    Vars,
+use crate::{
+    debug::script::{ScriptWatch, Wishes},
+    ports::{
+        Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptOutcome, Scripts,
+        StopCause, Vars,
+    },
 };
 
 /// How long a script may take to obey a soft stop.
@@ -351,6 +354,7 @@ impl Scripts for ProcessScripts {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         let (wall, memory) = (job.limits.wall, job.limits.memory);
         let (reply, mut outcome) = oneshot::channel();
+        let mut watched = host.watch();
         lock(&worker.routes).insert(id, Route::Job { host, reply, cancel: CancellationToken::new() });
         // A worker that died before it was registered with has told everybody already.
         if worker.is_dead() && lock(&worker.routes).remove(&id).is_some() {
@@ -360,7 +364,8 @@ impl Scripts for ProcessScripts {
             let mut sent = lock(&worker.sent);
             let (vars, revision) = self.vars.changes_since(*sent);
             *sent = revision;
-            worker.send(ToWorker::Run { id, job: Box::new(job), vars });
+            let watch = watched.as_mut().map(|watched| watched.borrow_and_update().clone());
+            worker.send(ToWorker::Run { id, job: Box::new(job), vars, watch });
         }
         let mut abandon = Abandon { worker: worker.clone(), id, armed: true };
         let mut watch = interval(WATCH);
@@ -386,6 +391,7 @@ impl Scripts for ProcessScripts {
                     worker.end(id, stopping.unwrap_or(StopCause::Interrupt));
                     grace.as_mut().reset(Instant::now() + DAY);
                 }
+                wanted = changed(&mut watched) => worker.send(ToWorker::Watch { id, watch: wanted }),
                 _ = watch.tick() => {
                     if worker.memory().is_some_and(|held| held > memory.saturating_add(BASELINE)) {
                         worker.end(id, StopCause::Memory);
@@ -428,6 +434,16 @@ impl Scripts for ProcessScripts {
             worker.dead.cancelled().await;
         }
     }
+}
+
+/// The next time that a debugger wants something else.
+async fn changed(watched: &mut Option<Wishes>) -> ScriptWatch {
+    if let Some(receiver) = watched
+        && receiver.changed().await.is_ok()
+    {
+        return receiver.borrow_and_update().clone();
+    }
+    std::future::pending().await
 }
 
 /// Farther away than any script runs.

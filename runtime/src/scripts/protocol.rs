@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::{
     cell::CellEvent,
+    debug::script::ScriptWatch,
     ports::{Completeness, Inspection, ScriptCompletion, ScriptJob, ScriptOutcome, StopCause, VarChange},
 };
 
 /// Raised with every change of the messages; both sides are the same binary, a mismatch means a replaced file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The largest frame. A value beyond it cannot cross.
 pub const MAX_FRAME: usize = 256 << 20;
@@ -29,6 +30,15 @@ pub enum ToWorker {
         job: Box<ScriptJob>,
         /// What changed on the host's side.
         vars: Vec<VarChange>,
+        /// What a debugger wants of it, if there is one.
+        watch: Option<ScriptWatch>,
+    },
+    /// A debugger wants something else of a script.
+    Watch {
+        /// The job.
+        id: u64,
+        /// What.
+        watch: ScriptWatch,
     },
     /// Stop a script softly.
     Stop {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine::{EngineFactory, EngineHost, HostEvent, ScriptEngine, StopFlag};
 use crate::{
     cell::CellEvent,
+    debug::script::Wishes,
     ports::{
         Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptMode, ScriptOutcome,
         Scripts, StopCause, Vars,
@@ -169,6 +170,10 @@ impl EngineHost for Bridge {
 
     fn stop(&self) -> &StopFlag {
         &self.stop
+    }
+
+    fn watch(&self) -> Option<Wishes> {
+        self.calls.watch()
     }
 }
 

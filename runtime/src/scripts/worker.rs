@@ -14,7 +14,7 @@ use std::{
 use aikit_core::RunError;
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     cell::{CellEvent, Stream},
+    debug::script::{ScriptWatch, Wishes},
     ports::{HostCalls, Scripts, StopCause, Vars},
 };
 
@@ -65,9 +66,9 @@ async fn dispatch(scripts: Arc<ThreadScripts>, out: Arc<Out>, mut inbox: mpsc::U
     tokio::spawn(flush_regularly(jobs.clone()));
     while let Some(message) = inbox.recv().await {
         match message {
-            ToWorker::Run { id, job, vars } => {
+            ToWorker::Run { id, job, vars, watch } => {
                 out.take(vars);
-                let host = Arc::new(RemoteHost::new(id, out.clone()));
+                let host = Arc::new(RemoteHost::new(id, out.clone(), watch));
                 lock(&jobs).insert(id, host.clone());
                 let (scripts, out, jobs) = (scripts.clone(), out.clone(), jobs.clone());
                 tokio::spawn(async move {
@@ -85,6 +86,11 @@ async fn dispatch(scripts: Arc<ThreadScripts>, out: Arc<Out>, mut inbox: mpsc::U
                     lock(&jobs).remove(&id);
                     out.send(&FromWorker::Outcome { id, outcome });
                 });
+            }
+            ToWorker::Watch { id, watch } => {
+                if let Some(sender) = lock(&jobs).get(&id).and_then(|host| host.watch.as_ref()) {
+                    sender.send_replace(watch);
+                }
             }
             ToWorker::Stop { id, cause } => {
                 if let Some(host) = lock(&jobs).get(&id) {
@@ -200,6 +206,7 @@ struct RemoteHost {
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Value, RunError>>>>,
     pending: Mutex<Option<Pending>>,
+    watch: Option<watch::Sender<ScriptWatch>>,
 }
 
 /// Text of one stream that has not been sent yet.
@@ -210,7 +217,7 @@ struct Pending {
 }
 
 impl RemoteHost {
-    fn new(id: u64, out: Arc<Out>) -> Self {
+    fn new(id: u64, out: Arc<Out>, watch: Option<ScriptWatch>) -> Self {
         Self {
             id,
             out,
@@ -219,6 +226,7 @@ impl RemoteHost {
             next: AtomicU64::new(1),
             waiting: Mutex::default(),
             pending: Mutex::new(None),
+            watch: watch.map(|watch| watch::channel(watch).0),
         }
     }
 
@@ -246,6 +254,10 @@ impl HostCalls for RemoteHost {
         lock(&self.waiting).insert(call, reply);
         self.out.send(&FromWorker::Call { id: self.id, call, method: method.to_owned(), args });
         answer.await.unwrap_or_else(|_| Err(RunError::cancelled()))
+    }
+
+    fn watch(&self) -> Option<Wishes> {
+        self.watch.as_ref().map(watch::Sender::subscribe)
     }
 
     fn emit(&self, event: CellEvent) {

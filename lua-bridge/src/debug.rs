@@ -1,0 +1,427 @@
+//! A Lua script under a debugger: the hook decides where it stands still, the thread waits inside the hook for orders.
+//! Lines are looked at only while something needs them.
+
+use std::time::{Duration, Instant};
+
+use aikit_core::RunError;
+use aikit_runtime::{
+    debug::script::{PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Wishes},
+    scripts::engine::{EngineHost, HostEvent},
+};
+use mlua::{Function, HookTriggers, Lua, Table, Thread, Value, debug::Debug};
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    engine::{TICK, hook},
+    frames::{self, Variable},
+    state::State,
+};
+
+/// How many frames are shown.
+const FRAMES: usize = 64;
+/// How many values of a frame's variables are shown, those inside of tables counted.
+const VALUES: usize = 20_000;
+/// How deep tables are shown.
+const DEPTH: usize = 12;
+/// How long an expression of a person may run.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The globals as an expression in a frame sees them: its variables in front.
+const SCOPE: &str = "
+local setmetatable = setmetatable
+return function(names, values, globals)
+    return setmetatable({}, {
+        __index = function(_, key)
+            if names[key] then return values[key] end
+            return globals[key]
+        end,
+        __newindex = function(_, key, value)
+            if names[key] then values[key] = value else globals[key] = value end
+        end,
+    })
+end";
+
+/// Where [`SCOPE`] is kept.
+const SCOPE_KEY: &str = "aikit.scope";
+
+/// Until when a script runs on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Until {
+    Breakpoint,
+    Line,
+    /// A line of this coroutine at most this deep.
+    Depth {
+        thread: usize,
+        depth: usize,
+    },
+}
+
+/// A script's side of the debugger.
+pub(crate) struct Debugging {
+    wishes: Wishes,
+    wanted: ScriptWatch,
+    until: Until,
+    /// The pauses that have been obeyed.
+    pauses: u64,
+    /// Since when an expression of the person runs; the hooks are quiet meanwhile.
+    evaluating: Option<Instant>,
+    /// The coroutine in which the script began.
+    main: usize,
+}
+
+impl Debugging {
+    pub fn new(mut wishes: Wishes) -> Self {
+        let wanted = wishes.borrow_and_update().clone();
+        let until = if wanted.entry { Until::Line } else { Until::Breakpoint };
+        let pauses = wanted.pauses;
+        Self { wishes, wanted, until, pauses, evaluating: None, main: 0 }
+    }
+
+    /// The coroutine in which the script begins.
+    pub fn began_in(&mut self, thread: &Thread) {
+        self.main = identity(thread.clone());
+    }
+
+    fn refresh(&mut self) {
+        if self.wishes.has_changed().unwrap_or(false) {
+            self.wanted = self.wishes.borrow_and_update().clone();
+        }
+    }
+
+    /// Whether lines have to be looked at.
+    pub fn needs_lines(&self) -> bool {
+        self.until != Until::Breakpoint || !self.wanted.lines.is_empty() || self.wanted.pauses != self.pauses
+    }
+
+    /// Whether an expression of the person has run for too long.
+    fn is_late(&self) -> bool {
+        self.evaluating.is_some_and(|since| since.elapsed() > PATIENCE)
+    }
+}
+
+/// What the hook looks at.
+pub(crate) fn triggers(lines: bool) -> HookTriggers {
+    let triggers = HookTriggers::new().every_nth_instruction(TICK);
+    if lines { triggers.every_line() } else { triggers }
+}
+
+/// Looks at lines from here on, or no more, in the coroutine that runs and those that it makes.
+pub(crate) fn arm(lua: &Lua, state: &State) -> mlua::Result<()> {
+    let lines = state.lock().debugging.as_ref().is_some_and(Debugging::needs_lines);
+    let hooked = state.clone();
+    lua.set_global_hook(triggers(lines), move |lua, debug| hook(lua, debug, &hooked))
+}
+
+/// Every so many instructions: the person may want something else.
+pub(crate) fn on_tick(lua: &Lua, state: &State) -> mlua::Result<()> {
+    {
+        let mut inner = state.lock();
+        let Some(debugging) = &mut inner.debugging else { return Ok(()) };
+        if debugging.is_late() {
+            return Err(mlua::Error::runtime("the expression took too long"));
+        }
+        debugging.refresh();
+        if debugging.evaluating.is_some() || !debugging.needs_lines() {
+            return Ok(());
+        }
+    }
+    arm(lua, state)
+}
+
+/// A new line.
+pub(crate) fn on_line(lua: &Lua, debug: &Debug<'_>, state: &State) -> mlua::Result<()> {
+    let line = debug.current_line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+    let (moving, watched) = {
+        let mut inner = state.lock();
+        let Some(debugging) = &mut inner.debugging else { return Ok(()) };
+        if debugging.evaluating.is_some() {
+            return Ok(());
+        }
+        debugging.refresh();
+        let moving = debugging.until != Until::Breakpoint || debugging.wanted.pauses != debugging.pauses;
+        (moving, debugging.wanted.lines.iter().any(|watched| watched.line == line))
+    };
+    if !moving && !watched {
+        return Ok(());
+    }
+    let ours = debug.source().short_src.is_some_and(|chunk| state.lock().place(&chunk, line).is_some());
+    if !ours {
+        return Ok(());
+    }
+    let step = moving && arrived(lua, state);
+    let paused = state.lock().debugging.as_ref().is_some_and(|debugging| debugging.wanted.pauses != debugging.pauses);
+    let hit = if watched { breakpoints(lua, state, line) } else { Vec::new() };
+    let reason = match (hit.is_empty(), paused, step) {
+        (false, paused, step) => ScriptReason::Breakpoint { hit, step: step || paused },
+        (true, true, _) => ScriptReason::Pause,
+        (true, false, true) => ScriptReason::Step,
+        (true, false, false) => return Ok(()),
+    };
+    stop(lua, state, reason)
+}
+
+/// An error that nothing in the script catches was raised.
+pub(crate) fn on_error(lua: &Lua, state: &State, text: &str) -> mlua::Result<()> {
+    let wanted = {
+        let mut inner = state.lock();
+        let Some(debugging) = &mut inner.debugging else { return Ok(()) };
+        debugging.refresh();
+        debugging.evaluating.is_none() && debugging.wanted.errors
+    };
+    // There is no room to look at anything when the stack is full.
+    if !wanted || text.contains("stack overflow") {
+        return Ok(());
+    }
+    stop(lua, state, ScriptReason::Error { text: text.to_owned() })
+}
+
+/// Whether a move has come to its end.
+fn arrived(lua: &Lua, state: &State) -> bool {
+    let Some((until, main)) = state.lock().debugging.as_ref().map(|debugging| (debugging.until, debugging.main)) else {
+        return false;
+    };
+    match until {
+        Until::Breakpoint => false,
+        Until::Line => true,
+        Until::Depth { thread, depth } => {
+            let here = current(lua);
+            // A coroutine that gave up the control has come to its end for a person who walks.
+            if here == thread { levels(lua, state).len() <= depth } else { here == main && depth > 0 }
+        }
+    }
+}
+
+fn current(lua: &Lua) -> usize {
+    identity(lua.current_thread())
+}
+
+/// Tells coroutines apart.
+fn identity(thread: Thread) -> usize {
+    Value::Thread(thread).to_pointer() as usize
+}
+
+/// The breakpoints of a line whose conditions hold, with the values that they want.
+fn breakpoints(lua: &Lua, state: &State, line: u32) -> Vec<(u64, Vec<Json>)> {
+    let watched: Vec<_> = match &state.lock().debugging {
+        Some(debugging) => debugging.wanted.lines.iter().filter(|watched| watched.line == line).cloned().collect(),
+        None => Vec::new(),
+    };
+    let value = |text: &str| evaluate(lua, state, 0, text);
+    let holds = |condition: &Option<String>| match condition {
+        None => true,
+        Some(text) => value(text).is_ok_and(|value| !matches!(value, Json::Null | Json::Bool(false))),
+    };
+    let wanted = |texts: &[String]| {
+        let values = texts.iter().map(|text| value(text).unwrap_or_else(|error| Json::String(format!("<{error}>"))));
+        values.collect()
+    };
+    watched
+        .into_iter()
+        .filter(|watched| holds(&watched.condition))
+        .map(|watched| (watched.id, wanted(&watched.wanted)))
+        .collect()
+}
+
+/// Stands still until the order to go on comes.
+fn stop(lua: &Lua, state: &State, reason: ScriptReason) -> mlua::Result<()> {
+    let host = state.host()?;
+    let mut report = ScriptReport::Stopped { reason, frames: capture(lua, state) };
+    loop {
+        match ask(host.as_ref(), &report) {
+            // The script is being stopped: the hook sees to that.
+            Err(_) => return Ok(()),
+            Ok(ScriptOrder::Never) => return Ok(()),
+            Ok(ScriptOrder::Go { how }) => {
+                let (here, depth) = (current(lua), levels(lua, state).len());
+                if let Some(debugging) = &mut state.lock().debugging {
+                    debugging.refresh();
+                    debugging.pauses = debugging.wanted.pauses;
+                    debugging.until = match how {
+                        Resume::On => Until::Breakpoint,
+                        Resume::In => Until::Line,
+                        Resume::Over => Until::Depth { thread: here, depth },
+                        Resume::Out => Until::Depth { thread: here, depth: depth.saturating_sub(1) },
+                    };
+                }
+                return arm(lua, state);
+            }
+            Ok(ScriptOrder::Evaluate { frame, text }) => {
+                let result = evaluate(lua, state, frame, &text);
+                report = ScriptReport::Value { result, frames: capture(lua, state) };
+            }
+        }
+    }
+}
+
+fn ask(host: &dyn EngineHost, report: &ScriptReport) -> Result<ScriptOrder, RunError> {
+    let report = serde_json::to_value(report).map_err(|_| RunError::cancelled())?;
+    let number = host.start(PAUSED, vec![report]);
+    loop {
+        match host.wait(None) {
+            HostEvent::Answer { call, result } if call == number => {
+                return serde_json::from_value(result?).map_err(|_| RunError::cancelled());
+            }
+            HostEvent::Answer { .. } => {}
+            HostEvent::Stopped | HostEvent::Deadline => return Err(RunError::cancelled()),
+        }
+    }
+}
+
+/// A function of a script on the stack.
+struct Level {
+    level: usize,
+    name: String,
+    line: u32,
+}
+
+/// The functions of scripts on the stack, innermost first.
+fn levels(lua: &Lua, state: &State) -> Vec<Level> {
+    let mut found = Vec::new();
+    for level in 0.. {
+        let seen = lua.inspect_stack(level, |debug| {
+            let (names, source) = (debug.names(), debug.source());
+            let name = match (names.name, source.what) {
+                (_, "main") => "main".to_owned(),
+                (Some(name), _) => name.into_owned(),
+                (None, _) => match source.line_defined {
+                    Some(line) => format!("function at line {line}"),
+                    None => "function".to_owned(),
+                },
+            };
+            (source.short_src.map(|chunk| chunk.into_owned()), debug.current_line(), name)
+        });
+        let Some((chunk, line, name)) = seen else { break };
+        let line = line.and_then(|line| u32::try_from(line).ok());
+        if let (Some(chunk), Some(line)) = (chunk, line)
+            && state.lock().place(&chunk, line).is_some()
+        {
+            found.push(Level { level, name, line });
+        }
+        if found.len() == FRAMES {
+            break;
+        }
+    }
+    found
+}
+
+/// The frames with their variables.
+fn capture(lua: &Lua, state: &State) -> Vec<ScriptFrame> {
+    let shown = |Level { level, name, line }: Level| {
+        let mut left = VALUES;
+        // A frame that cannot be read is shown without variables.
+        let mut table = |variables: mlua::Result<Vec<Variable>>| {
+            let variables = variables.unwrap_or_default();
+            let named = variables.into_iter().map(|v| (v.name, json(&v.value, 0, &mut left)));
+            Json::Object(named.collect::<Map<_, _>>())
+        };
+        let (locals, upvalues) = (table(frames::locals(lua, level)), table(frames::upvalues(lua, level)));
+        ScriptFrame { name, line, locals, upvalues }
+    };
+    levels(lua, state).into_iter().map(shown).collect()
+}
+
+/// The value of an expression, or of a statement, in a frame. Variables that it changes are changed.
+fn evaluate(lua: &Lua, state: &State, frame: usize, text: &str) -> Result<Json, String> {
+    let level = levels(lua, state).get(frame).map(|found| found.level).ok_or("there is no such frame")?;
+    if let Some(debugging) = &mut state.lock().debugging {
+        debugging.evaluating = Some(Instant::now());
+    }
+    let result = evaluate_at(lua, level, text).map_err(|error| match error {
+        mlua::Error::SyntaxError { message, .. } | mlua::Error::RuntimeError(message) => first_line(&message),
+        mlua::Error::CallbackError { cause, .. } => first_line(&cause.to_string()),
+        other => first_line(&other.to_string()),
+    });
+    if let Some(debugging) = &mut state.lock().debugging {
+        debugging.evaluating = None;
+    }
+    result
+}
+
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.strip_prefix("expression:1: ").unwrap_or(line).to_owned()
+}
+
+fn evaluate_at(lua: &Lua, level: usize, text: &str) -> mlua::Result<Json> {
+    let (locals, upvalues) = (frames::locals(lua, level)?, frames::upvalues(lua, level)?);
+    let (names, values) = (lua.create_table()?, lua.create_table()?);
+    // An inner variable hides an outer one of the same name.
+    for variable in upvalues.iter().chain(&locals) {
+        names.raw_set(variable.name.as_str(), true)?;
+        values.raw_set(variable.name.as_str(), &variable.value)?;
+    }
+    let scope: Function = match lua.named_registry_value::<Option<Function>>(SCOPE_KEY)? {
+        Some(scope) => scope,
+        None => {
+            let scope: Function = lua.load(SCOPE).set_name("=[aikit]").eval()?;
+            lua.set_named_registry_value(SCOPE_KEY, &scope)?;
+            scope
+        }
+    };
+    let environment: Table = scope.call((&names, &values, lua.globals()))?;
+    let load = |code: String| {
+        let chunk = lua.load(code).set_name("=expression").set_environment(environment.clone());
+        chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function()
+    };
+    let function = load(format!("return {text}")).or_else(|_| load(text.to_owned()))?;
+    // In a coroutine of its own: inside a hook the hooks are off, and nothing could end a loop.
+    let result: Value = lua.create_thread(function)?.resume(())?;
+    let is_last = |list: &[Variable], at: usize| !list[at + 1..].iter().any(|other| other.name == list[at].name);
+    for (list, upvalue) in [(&locals, false), (&upvalues, true)] {
+        for (at, variable) in list.iter().enumerate() {
+            let hidden = upvalue && locals.iter().any(|local| local.name == variable.name);
+            let value: Value = values.raw_get(variable.name.as_str())?;
+            if !hidden && is_last(list, at) && value != variable.value {
+                frames::write(lua, level, variable, upvalue, &value)?;
+            }
+        }
+    }
+    Ok(json(&result, 0, &mut VALUES.clone()))
+}
+
+/// A value as JSON, as far as it goes; no code of the script runs.
+fn json(value: &Value, depth: usize, left: &mut usize) -> Json {
+    *left = left.saturating_sub(1);
+    match value {
+        Value::Nil => Json::Null,
+        Value::LightUserData(pointer) if pointer.0.is_null() => Json::Null,
+        Value::Boolean(truth) => Json::Bool(*truth),
+        Value::Integer(integer) => Json::from(*integer),
+        Value::Number(number) => {
+            serde_json::Number::from_f64(*number).map_or_else(|| Json::String(number.to_string()), Json::Number)
+        }
+        Value::String(text) => Json::String(text.to_string_lossy()),
+        Value::Table(table) if depth < DEPTH && *left > 0 => json_table(table, depth, left),
+        Value::Table(_) => Json::String("…".into()),
+        other => Json::String(format!("<{}>", other.type_name())),
+    }
+}
+
+fn json_table(table: &Table, depth: usize, left: &mut usize) -> Json {
+    let length = table.raw_len();
+    let (mut items, mut named) = (Vec::new(), Vec::new());
+    for i in 1..=length {
+        if *left == 0 {
+            break;
+        }
+        items.push(json(&table.raw_get(i).unwrap_or(Value::Nil), depth + 1, left));
+    }
+    for (key, item) in table.clone().pairs::<Value, Value>().flatten() {
+        let name = match &key {
+            Value::Integer(i) if usize::try_from(*i).is_ok_and(|i| (1..=length).contains(&i)) => continue,
+            _ if *left == 0 => break,
+            Value::String(text) => text.to_string_lossy(),
+            other => match json(other, DEPTH, left) {
+                Json::String(text) => text,
+                plain => plain.to_string(),
+            },
+        };
+        named.push((name, json(&item, depth + 1, left)));
+    }
+    if named.is_empty() && length > 0 {
+        return Json::Array(items);
+    }
+    named.sort_by(|a, b| a.0.cmp(&b.0));
+    let numbered = (1..).zip(items).map(|(i, item): (usize, Json)| (i.to_string(), item));
+    Json::Object(numbered.chain(named).collect())
+}
