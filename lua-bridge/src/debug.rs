@@ -8,7 +8,7 @@ use aikit_runtime::{
     debug::script::{PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Wishes},
     scripts::engine::{EngineHost, HostEvent},
 };
-use mlua::{Function, HookTriggers, Lua, Table, Thread, Value, debug::Debug};
+use mlua::{Function, HookTriggers, Lua, Table, Thread, Value, debug::Debug, thread::ThreadStatus};
 use serde_json::{Map, Value as Json};
 
 use crate::{
@@ -45,13 +45,13 @@ end";
 const SCOPE_KEY: &str = "aikit.scope";
 
 /// Until when a script runs on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 enum Until {
     Breakpoint,
     Line,
-    /// A line of this coroutine at most this deep.
+    /// A line of this coroutine at most this deep, or any line once it has given up the control.
     Depth {
-        thread: usize,
+        thread: Thread,
         depth: usize,
     },
 }
@@ -65,8 +65,6 @@ pub(crate) struct Debugging {
     pauses: u64,
     /// Since when an expression of the person runs; the hooks are quiet meanwhile.
     evaluating: Option<Instant>,
-    /// The coroutine in which the script began.
-    main: usize,
 }
 
 impl Debugging {
@@ -74,12 +72,7 @@ impl Debugging {
         let wanted = wishes.borrow_and_update().clone();
         let until = if wanted.entry { Until::Line } else { Until::Breakpoint };
         let pauses = wanted.pauses;
-        Self { wishes, wanted, until, pauses, evaluating: None, main: 0 }
-    }
-
-    /// The coroutine in which the script begins.
-    pub fn began_in(&mut self, thread: &Thread) {
-        self.main = identity(thread.clone());
+        Self { wishes, wanted, until, pauses, evaluating: None }
     }
 
     fn refresh(&mut self) {
@@ -88,9 +81,14 @@ impl Debugging {
         }
     }
 
+    /// Whether the next line may be the end of a move.
+    fn moves(&self) -> bool {
+        !matches!(self.until, Until::Breakpoint) || self.wanted.pauses != self.pauses
+    }
+
     /// Whether lines have to be looked at.
-    pub fn needs_lines(&self) -> bool {
-        self.until != Until::Breakpoint || !self.wanted.lines.is_empty() || self.wanted.pauses != self.pauses
+    fn needs_lines(&self) -> bool {
+        self.moves() || !self.wanted.lines.is_empty()
     }
 
     /// Whether an expression of the person has run for too long.
@@ -131,16 +129,22 @@ pub(crate) fn on_tick(lua: &Lua, state: &State) -> mlua::Result<()> {
 /// A new line.
 pub(crate) fn on_line(lua: &Lua, debug: &Debug<'_>, state: &State) -> mlua::Result<()> {
     let line = debug.current_line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-    let (moving, watched) = {
+    let (moving, watched, needed) = {
         let mut inner = state.lock();
-        let Some(debugging) = &mut inner.debugging else { return Ok(()) };
-        if debugging.evaluating.is_some() {
-            return Ok(());
+        match &mut inner.debugging {
+            Some(debugging) if debugging.evaluating.is_some() => return Ok(()),
+            Some(debugging) => {
+                debugging.refresh();
+                let watched = debugging.wanted.lines.iter().any(|watched| watched.line == line);
+                (debugging.moves(), watched, debugging.needs_lines())
+            }
+            None => (false, false, false),
         }
-        debugging.refresh();
-        let moving = debugging.until != Until::Breakpoint || debugging.wanted.pauses != debugging.pauses;
-        (moving, debugging.wanted.lines.iter().any(|watched| watched.line == line))
     };
+    if !needed {
+        // A coroutine that was made while lines were looked at.
+        return arm(lua, state);
+    }
     if !moving && !watched {
         return Ok(());
     }
@@ -177,27 +181,17 @@ pub(crate) fn on_error(lua: &Lua, state: &State, text: &str) -> mlua::Result<()>
 
 /// Whether a move has come to its end.
 fn arrived(lua: &Lua, state: &State) -> bool {
-    let Some((until, main)) = state.lock().debugging.as_ref().map(|debugging| (debugging.until, debugging.main)) else {
-        return false;
-    };
+    let Some(until) = state.lock().debugging.as_ref().map(|debugging| debugging.until.clone()) else { return false };
     match until {
         Until::Breakpoint => false,
         Until::Line => true,
-        Until::Depth { thread, depth } => {
-            let here = current(lua);
-            // A coroutine that gave up the control has come to its end for a person who walks.
-            if here == thread { levels(lua, state).len() <= depth } else { here == main && depth > 0 }
-        }
+        Until::Depth { thread, depth } => match thread.status() {
+            ThreadStatus::Running => levels(lua, state).len() <= depth,
+            // It waits for the coroutine that runs here.
+            ThreadStatus::Normal => false,
+            ThreadStatus::Resumable | ThreadStatus::Finished | ThreadStatus::Error => true,
+        },
     }
-}
-
-fn current(lua: &Lua) -> usize {
-    identity(lua.current_thread())
-}
-
-/// Tells coroutines apart.
-fn identity(thread: Thread) -> usize {
-    Value::Thread(thread).to_pointer() as usize
 }
 
 /// The breakpoints of a line whose conditions hold, with the values that they want.
@@ -232,15 +226,15 @@ fn stop(lua: &Lua, state: &State, reason: ScriptReason) -> mlua::Result<()> {
             Err(_) => return Ok(()),
             Ok(ScriptOrder::Never) => return Ok(()),
             Ok(ScriptOrder::Go { how }) => {
-                let (here, depth) = (current(lua), levels(lua, state).len());
+                let (thread, depth) = (lua.current_thread(), levels(lua, state).len());
                 if let Some(debugging) = &mut state.lock().debugging {
                     debugging.refresh();
                     debugging.pauses = debugging.wanted.pauses;
                     debugging.until = match how {
                         Resume::On => Until::Breakpoint,
                         Resume::In => Until::Line,
-                        Resume::Over => Until::Depth { thread: here, depth },
-                        Resume::Out => Until::Depth { thread: here, depth: depth.saturating_sub(1) },
+                        Resume::Over => Until::Depth { thread, depth },
+                        Resume::Out => Until::Depth { thread, depth: depth.saturating_sub(1) },
                     };
                 }
                 return arm(lua, state);

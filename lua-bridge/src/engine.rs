@@ -124,9 +124,6 @@ impl LuaEngine {
             Err(error) => return Err(error),
         };
         let thread = self.lua.create_thread(self.runner.clone())?;
-        if let Some(debugging) = &mut self.state.lock().debugging {
-            debugging.began_in(&thread);
-        }
         let mut returned: MultiValue = thread.resume((function, &self.handler))?;
         if host.stop().raised().is_some() {
             return Ok(Ended::Stopped);
@@ -243,8 +240,8 @@ pub(crate) fn hook(lua: &Lua, debug: &Debug<'_>, state: &State) -> mlua::Result<
     watch(state)
 }
 
-/// Looks whether to stop. A stop first yields, which no `pcall` can catch; where a yield is not possible (inside a callback of the
-/// host) an error is raised, and so on in turn until the script is out.
+/// Looks whether to stop. A stop first yields, which no `pcall` can catch; where a yield is not possible (inside a
+/// callback of the host) an error is raised, and so on in turn until the script is out.
 fn watch(state: &State) -> mlua::Result<VmState> {
     let mut inner = state.lock();
     let Some(host) = inner.host.clone() else { return Ok(VmState::Continue) };
