@@ -41,6 +41,12 @@ class Console:
                 raise AssertionError(f"{pattern!r} did not come; the terminal shows:\n{ESCAPES.sub('', self.seen)}")
         self.seen = ESCAPES.sub("", self.seen)[found.end() :]
 
+    def ready(self) -> None:
+        """Waits for the first prompt and, as slow hands do, until iopub is connected too: the console asks only shell
+        whether the kernel is there, and a state that it missed is one that it waits for for ever."""
+        self.expect(r"In \[\d+\]: ")
+        self.child.expect(pexpect.TIMEOUT, timeout=1)
+
     def type(self, text: str) -> None:
         self.child.send(text + "\r")
 
@@ -77,7 +83,7 @@ def console():
 def test_a_session_at_the_console(console, kernel, hello, ask, loop, keep, kept):
     screen = console("--kernel", kernel)
     screen.expect(r"aikit \d+\.\d+")
-    screen.expect(r"In \[1\]: ")
+    screen.ready()
     screen.type(hello)
     screen.expect(r"\nhello")
     screen.expect(r"In \[2\]: ")
@@ -102,7 +108,7 @@ def test_a_session_at_the_console(console, kernel, hello, ask, loop, keep, kept)
 
 def test_a_line_that_is_not_complete_goes_on_in_the_next(console):
     screen = console("--kernel", "aikit-lua")
-    screen.expect(r"In \[1\]: ")
+    screen.ready()
     screen.type("for i = 1, 2 do")
     screen.expect(r"\.\.\.: ")
     screen.type('print("turn " .. i) end')
@@ -115,7 +121,7 @@ def test_a_line_that_is_not_complete_goes_on_in_the_next(console):
 
 def test_the_agent_kernel_at_the_console(console):
     screen = console("--kernel", "aikit")
-    screen.expect(r"In \[1\]: ")
+    screen.ready()
     screen.type("%tenant")
     screen.expect("plan")
     screen.expect(r"In \[2\]: ")
@@ -130,7 +136,7 @@ def test_the_console_joins_a_running_kernel(console, fresh):
     with kernel.client() as client:
         client.ok("from_client = 42")
         screen = console("--existing", kernel.connection_file)
-        screen.expect(r"In \[\d+\]: ")
+        screen.ready()
         screen.type("from_client")
         screen.expect(r"Out\[2\]:\s*42")
         screen.expect(r"In \[3\]: ")
