@@ -95,7 +95,7 @@ fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagn
         match entries.iter_mut().find(|entry| entry.name() == block) {
             Some(Entry { value: Node { kind: NodeKind::Mapping(inner), .. }, .. }) => inner.push(moved),
             _ => {
-                let key = Node { range, tag: None, kind: NodeKind::Scalar(plain(block)) };
+                let key = Node { range, tag: None, kind: NodeKind::Scalar(Scalar::implied(block)) };
                 let value = Node { range: moved_range, tag: None, kind: NodeKind::Mapping(vec![moved]) };
                 entries.push(Entry { key, value, merged: false });
             }
@@ -130,16 +130,6 @@ fn is_supported(block: &str, key: &str) -> bool {
     let properties = schema::agent_schema().get("properties");
     let block = properties.and_then(|properties| properties.get(block)).map(schema::resolve);
     block.and_then(|block| block.get("properties")?.get(key)).is_some()
-}
-
-fn plain(text: &str) -> Scalar {
-    Scalar {
-        text: text.to_owned(),
-        style: ScalarStyle::Plain,
-        value: Value::String(text.to_owned()),
-        first_line: 0,
-        indent: 0,
-    }
 }
 
 /// Edits that move the lines of a top-level entry into its block; none where the document is not written in lines.

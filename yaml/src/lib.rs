@@ -12,15 +12,19 @@
 //! assert_eq!(name.range.slice("identity:\n  name: Ada\n"), "Ada");
 //! ```
 
-mod builder;
+mod decode;
+mod events;
 mod path;
-mod places;
 mod resolve;
+mod read;
 mod syntax;
 mod tree;
 
 pub use path::{Hit, Part, Path, Segment};
-pub use syntax::parse;
+pub use decode::{Piece, Segments};
+pub use events::{Event, Properties, events, notation};
+pub use read::{parse, read};
+pub use syntax::{Children, Problem, ProblemKind, SyntaxKind, SyntaxNode, SyntaxTree};
 pub use tree::{Document, Entry, Node, NodeKind, Parsed, Scalar, ScalarStyle};
 
 /// The largest document that is read, in bytes.

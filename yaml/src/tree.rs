@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use aikit_core::{Diagnostic, LineIndex, TextRange};
+use aikit_core::{Diagnostic, TextRange};
 use serde_json::{Map, Value};
 
-use crate::{Hit, Part, Path, Segment};
+use crate::{Hit, Part, Path, Segment, Segments, SyntaxKind, decode::Written};
 
 /// Everything that a text holds.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +85,26 @@ pub struct Scalar {
     pub first_line: u32,
     /// Columns by which the content of a block scalar is indented; 0 for the others.
     pub indent: u32,
+    /// The lines of a block scalar.
+    pub(crate) content: TextRange,
+    /// Whether the closing quote is missing.
+    pub(crate) broken: bool,
+}
+
+impl Scalar {
+    /// A text that is not written in the document but stands for something that is.
+    pub fn implied(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self {
+            value: Value::String(text.clone()),
+            text,
+            style: ScalarStyle::Plain,
+            first_line: 0,
+            indent: 0,
+            content: TextRange::empty(0),
+            broken: false,
+        }
+    }
 }
 
 /// A key with its value.
@@ -178,37 +198,31 @@ impl Node {
         }
     }
 
-    /// Where a piece of the decoded text of this scalar stands in the source; the whole scalar where escapes or folding
-    /// hide the way back.
+    /// The map between the decoded text of this scalar and its source; nothing for other nodes.
+    pub fn segments(&self, source: &str) -> Option<Segments> {
+        let scalar = self.scalar()?;
+        let kind = match scalar.style {
+            ScalarStyle::Plain => SyntaxKind::Plain,
+            ScalarStyle::SingleQuoted => SyntaxKind::SingleQuoted,
+            ScalarStyle::DoubleQuoted => SyntaxKind::DoubleQuoted,
+            ScalarStyle::Literal => SyntaxKind::Literal,
+            ScalarStyle::Folded => SyntaxKind::Folded,
+        };
+        let inside = (self.range.end as usize) <= source.len() && (scalar.content.end as usize) <= source.len();
+        let written = Written {
+            source,
+            kind,
+            broken: scalar.broken,
+            range: self.range,
+            content: scalar.content,
+            indent: scalar.indent as usize,
+        };
+        inside.then(|| crate::decode::segments(written))
+    }
+
+    /// Where a piece of the decoded text of this scalar stands in the source.
     pub fn place_in(&self, source: &str, decoded: Range<usize>) -> TextRange {
-        let Some(scalar) = self.scalar() else { return self.range };
-        let written = self.range.slice(source);
-        let start = match scalar.style {
-            ScalarStyle::Plain if written == scalar.text => Some(self.range.start as usize),
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted
-                if written.get(1..written.len().saturating_sub(1)) == Some(&scalar.text) =>
-            {
-                Some(self.range.start as usize + 1)
-            }
-            _ => None,
-        };
-        if let Some(start) = start {
-            return TextRange::new(start + decoded.start, start + decoded.end);
-        }
-        if scalar.style != ScalarStyle::Literal {
-            return self.range;
-        }
-        let lines = LineIndex::new(source);
-        let source_offset = |offset: usize| {
-            let before = scalar.text.get(..offset)?;
-            let line = scalar.first_line + before.matches('\n').count() as u32;
-            let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
-            Some(lines.line_range(line)?.start as usize + scalar.indent as usize + column)
-        };
-        match (source_offset(decoded.start), source_offset(decoded.end)) {
-            (Some(start), Some(end)) if end <= source.len() => TextRange::new(start, end),
-            _ => self.range,
-        }
+        self.segments(source).map_or(self.range, |segments| segments.range_to_source(decoded))
     }
 
     /// The node at `path`, if there is one.
