@@ -10,7 +10,7 @@ use crate::{
     decode::{self, Written},
     events::resolve_tag,
     resolve::{self, Doubt},
-    syntax::{SyntaxKind, SyntaxNode, SyntaxTree, unquoted_template},
+    syntax::{ProblemKind, SyntaxKind, SyntaxNode, SyntaxTree, unquoted_template},
 };
 
 /// Reads a text. What is broken is reported and left out of the tree, so that what stands around it can be worked with.
@@ -35,6 +35,7 @@ pub fn read(tree: &SyntaxTree, text: &str) -> Parsed {
         budget: MAX_ALIAS_NODES,
         depth: 0,
         full: false,
+        misplaced: tree.problems().iter().filter(|problem| problem.kind == ProblemKind::Indentation).map(|problem| problem.range.start).collect(),
     };
     let mut documents = Vec::new();
     for document in tree.root(text).children().filter(|child| child.kind() == SyntaxKind::Document) {
@@ -64,6 +65,8 @@ struct Reader<'t> {
     depth: usize,
     /// The text asks for more than is accepted, which was reported: aliases are read as nothing.
     full: bool,
+    /// Where lines miss their column; what stands in their mapping may belong elsewhere.
+    misplaced: Vec<u32>,
 }
 
 /// What stands before the content of a node.
@@ -208,7 +211,7 @@ impl<'t> Reader<'t> {
         }
         let end = entries.last().map_or(range, |entry| entry.value.range).end;
         let range = TextRange { end: range.end.max(end), ..range };
-        Node { range, tag, kind: NodeKind::Mapping(self.unique(entries)) }
+        Node { range, tag, kind: NodeKind::Mapping(self.unique(entries, range)) }
     }
 
     fn entry(&mut self, entry: SyntaxNode<'t>) -> Entry {
@@ -236,7 +239,8 @@ impl<'t> Reader<'t> {
     }
 
     /// Reports keys that are no text or stand twice, and resolves merge keys.
-    fn unique(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+    fn unique(&mut self, entries: Vec<Entry>, range: TextRange) -> Vec<Entry> {
+        let misplaced = self.misplaced.iter().any(|start| range.touches(*start as usize));
         let mut seen: HashMap<String, TextRange> = HashMap::with_capacity(entries.len());
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
         let mut merges = Vec::new();
@@ -251,6 +255,9 @@ impl<'t> Reader<'t> {
                 continue;
             }
             if let Some(first) = seen.get(text) {
+                if misplaced {
+                    continue;
+                }
                 let message = format!("the key `{text}` stands twice in this mapping");
                 self.diagnostics.push(
                     Diagnostic::new(codes::YAML_DUPLICATE_KEY, entry.key.range, message)

@@ -17,11 +17,15 @@ pub(crate) struct Context {
     pub(super) floor: i32,
     /// Whether a sequence is open that takes the items which are indented less.
     pub(super) in_sequence: bool,
+    /// The column of the mapping around it, where the entry that holds this misses it: lines in it belong there.
+    pub(super) outer: i32,
+    /// The indentation of what is around that mapping.
+    pub(super) around: i32,
 }
 
 impl Context {
     pub(super) fn root() -> Self {
-        Self { n: -1, floor: -1, in_sequence: false }
+        Self { n: -1, floor: -1, in_sequence: false, outer: -1, around: i32::MAX }
     }
 }
 
@@ -60,6 +64,8 @@ enum Atom {
     Key,
     /// A text over a `key: value` of this column: a key without its colon. Nothing was read.
     BrokenKey,
+    /// A word over the items of a list, which was left out.
+    Word,
 }
 
 /// How a mapping begins.
@@ -69,13 +75,6 @@ enum First {
     Key,
     /// At its first key, `?`, colon or what should be a key.
     Unread,
-}
-
-/// The entry before, as far as the next one depends on it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Run {
-    /// The column of a run of entries that miss the column of their mapping, which is reported once.
-    pub(super) column: i32,
 }
 
 impl Parser<'_> {
@@ -104,16 +103,24 @@ impl Parser<'_> {
             let compact = fresh || after.compact();
             let column = self.column();
             if fresh {
-                if self.template_line(column <= context.n) {
+                if self.template_line(column <= context.n, context.n) {
                     continue;
                 }
                 let beside = after.takes_sequence_beside() && column == context.n && self.indicates(b'-');
                 if column <= context.n && !beside {
+                    if column > context.around && !context.in_sequence && self.indicates(b'-') {
+                        // The key above stands too deep for its list.
+                        self.problem(ProblemKind::Indentation, self.pos, self.trimmed_line_end(self.pos));
+                        return self.sequence(Context { n: context.around, ..context }, column);
+                    }
                     return;
                 }
             }
             let mark = self.records.len();
             if self.indicates(b'-') {
+                if fresh && column > context.n && self.lonely_dash() {
+                    continue;
+                }
                 return self.sequence_here(context, column, compact);
             }
             if self.indicates(b'?') || (self.indicates(b':') && compact) {
@@ -144,11 +151,13 @@ impl Parser<'_> {
                 }
             }
             if matches!(self.here(), b'|' | b'>') {
-                return self.block_scalar(context.n);
+                return self.block_scalar(context);
             }
             let properties = Properties { anchor: seen.anchor || own.anchor, tag: seen.tag || own.tag };
+            let told = self.problems.len();
             let alone = properties.any() && !own.any();
             match self.atom(context.n, compact.then_some(column), properties) {
+                Atom::Value if fresh && !properties.any() && self.begun_over_siblings(mark, column, told) => {}
                 Atom::Value => return,
                 Atom::Key if compact => {
                     if alone && self.records[mark].kind == SyntaxKind::Alias {
@@ -179,6 +188,7 @@ impl Parser<'_> {
                     self.flagged_leaf(SyntaxKind::Plain, BROKEN, from, end);
                     return;
                 }
+                Atom::Word => {}
                 Atom::BrokenKey => return self.mapping(context, column, mark, First::Unread),
             }
         }
@@ -205,8 +215,48 @@ impl Parser<'_> {
         self.pos = pos;
     }
 
+    /// Leaves out what was read since `mark` if it stands over a key or an item in its column: somebody began to write.
+    fn begun_over_siblings(&mut self, mark: usize, column: i32, told: usize) -> bool {
+        let Some(first) = self.records.get(mark).copied() else { return false };
+        let here = self.mark();
+        self.trivia();
+        let over = !self.at_end() && self.fresh() && self.column() == column && (self.key_ahead() || self.indicates(b'-'));
+        let behind = self.line_end(self.pos);
+        self.back_to(here);
+        if over {
+            let (start, end) = (first.start as usize, first.end as usize);
+            self.records.truncate(mark);
+            self.leaf(SyntaxKind::Error, start, end);
+            self.look_back(here);
+            self.glance(start, behind);
+            if self.problems.len() == told {
+                self.problem(ProblemKind::StrayText, start, end);
+            }
+        }
+        over
+    }
+
+    /// Leaves out a dash without an item over a key in its column: somebody began to write.
+    fn lonely_dash(&mut self) -> bool {
+        if !is_break(self.at(self.pos + 1)) {
+            return false;
+        }
+        let (here, start, indent) = (self.mark(), self.pos, self.indent);
+        self.pos += 1;
+        while self.pos < self.bytes.len() && is_break(self.here()) {
+            self.next_line();
+        }
+        let lonely = !self.at_end() && self.indent == indent && !self.indicates(b'-') && self.key_ahead();
+        self.look_back(here);
+        if lonely {
+            self.problem(ProblemKind::StrayText, start, start + 1);
+            self.leaf(SyntaxKind::Error, start, start + 1);
+        }
+        lonely
+    }
+
     /// Leaves out a line that is nothing but a template, where neither a key nor a value can be one.
-    fn template_line(&mut self, certain: bool) -> bool {
+    fn template_line(&mut self, certain: bool, n: i32) -> bool {
         if self.here() != b'{' || !matches!(self.at(self.pos + 1), b'{' | b'%') {
             return false;
         }
@@ -216,14 +266,13 @@ impl Parser<'_> {
             return false;
         }
         if !certain {
-            // A value of one line, unless the next line goes on beside it.
+            // A value of one line, unless the next line belongs to the same parent.
             let here = self.mark();
-            let indent = self.indent;
             self.pos = self.line_end(end);
             while self.pos < self.bytes.len() && is_break(self.here()) {
                 self.next_line();
             }
-            let beside = self.pos < self.bytes.len() && self.indent == indent && !self.at_marker();
+            let beside = self.pos < self.bytes.len() && self.indent as i32 > n && !self.at_marker();
             self.look_back(here);
             if !beside {
                 return false;
@@ -261,7 +310,7 @@ impl Parser<'_> {
                 let template = self.here() == b'{' && matches!(self.at(self.pos + 1), b'{' | b'%');
                 let closed = self.flow_collection(n);
                 let line_ends = self.line_ends_here() || self.colon_behind_blanks();
-                if template && (!closed || self.has_problems_since(mark) || !line_ends) {
+                if template && (!closed || self.problems_since(mark) > 0 || !line_ends) {
                     self.glance(start, self.pos.max(self.line_end(start)));
                     self.back_to(mark);
                     let end = self.trimmed_line_end(self.pos);
@@ -270,6 +319,12 @@ impl Parser<'_> {
                     return Atom::Value;
                 }
                 if !closed {
+                    if self.problems_since(mark) > 1 {
+                        // The lines below were not meant to be inside.
+                        self.glance(start, self.pos);
+                        self.back_to(mark);
+                        self.flow_collection(super::flow::ONE_LINE);
+                    }
                     return Atom::Value;
                 }
                 if self.line != line && self.colon_behind_blanks() {
@@ -286,8 +341,16 @@ impl Parser<'_> {
                     return Atom::Key;
                 }
                 let (outcome, _) = self.plain(n, false);
-                if let (Plain::KeyBelow(below), Some(column)) = (outcome, column) {
+                if let (Plain::KeyBelow { column: below, item }, Some(column)) = (outcome, column) {
                     let one_line = self.records.last().is_some_and(|record| record.flags == 0);
+                    if below == column && item && one_line && !properties.any() {
+                        self.problem(ProblemKind::MissingColon, start, end);
+                        self.glance(start, self.line_end(self.behind_break(self.line_end(self.pos))));
+                        if let Some(last) = self.records.last_mut() {
+                            last.kind = SyntaxKind::Error;
+                        }
+                        return Atom::Word;
+                    }
                     if below == column || (below > column && one_line) {
                         self.glance(start, self.line_end(self.behind_break(self.line_end(self.pos))));
                         self.back_to(mark);
@@ -384,25 +447,27 @@ impl Parser<'_> {
 
     /// Reads a block mapping in column `m`, beginning at the record `mark`.
     fn mapping(&mut self, context: Context, m: i32, mark: usize, first: First) {
+        let origin = self.line;
         let node = self.open_at(mark, SyntaxKind::Mapping, 0);
         match first {
-            First::Key => self.entry_behind_key(Context { n: m, floor: m, ..context }, node + 1),
-            First::Unread => self.entry(context, m, m),
+            First::Key => self.entry_behind_key(Context { n: m, floor: m, outer: m, around: context.n, ..context }, node + 1),
+            First::Unread => self.entry(context, m, m, origin),
         }
-        self.entries(context, m, Run { column: m });
+        self.entries(context, m, origin);
         self.close(node);
     }
 
-    /// Reads the entries of a mapping up to the line that belongs to another node.
-    pub(super) fn entries(&mut self, context: Context, m: i32, mut run: Run) {
-        while self.entry_ahead(context, m, &mut run) {
+    /// Reads the entries of a mapping up to the line that belongs to another node. Indentation is reported once for all
+    /// lines from `origin` on, where the mapping begins.
+    pub(super) fn entries(&mut self, context: Context, m: i32, origin: usize) {
+        while self.entry_ahead(context, m, origin) {
             let column = self.column();
-            self.entry(context, m, column);
+            self.entry(context, m, column, origin);
         }
     }
 
     /// Goes to the next entry, over what is none. Gives whether there is one.
-    fn entry_ahead(&mut self, context: Context, m: i32, run: &mut Run) -> bool {
+    fn entry_ahead(&mut self, context: Context, m: i32, origin: usize) -> bool {
         loop {
             self.trivia();
             if self.at_end() {
@@ -414,35 +479,37 @@ impl Parser<'_> {
                 self.error_group(m);
                 continue;
             }
-            if self.template_line(true) {
+            if self.template_line(true, -1) {
                 continue;
             }
             let column = self.column();
-            if self.first > self.line + self.indent && column != m && column > context.floor {
-                // A tab took the place of the spaces.
-                return self.key_ahead() || self.reject(ProblemKind::StrayText, column);
-            }
             if self.indicates(b'-') {
-                if column <= context.n || (context.in_sequence && column < m) {
+                if column == m && self.lonely_dash() {
+                    continue;
+                }
+                if column <= context.n || context.in_sequence {
                     return false;
                 }
-                self.reject(ProblemKind::ListAmongKeys, column);
+                self.reject_once(ProblemKind::ListAmongKeys, column, origin);
                 continue;
             }
             if column == m {
-                run.column = m;
                 return true;
+            }
+            if column == context.outer {
+                return false;
             }
             let adopted = column > context.n || (column > context.floor && self.key_ahead());
             if !adopted {
                 return false;
             }
             if !self.key_ahead() {
-                self.reject(ProblemKind::StrayText, column);
+                self.reject_once(ProblemKind::StrayText, column, origin);
                 continue;
             }
-            if run.column != column {
-                run.column = column;
+            // A tab that took the place of the spaces is reported with its entry.
+            let tabbed = self.first > self.line + self.indent;
+            if !tabbed && self.indentation_told <= origin {
                 self.problem(ProblemKind::Indentation, self.pos, self.trimmed_line_end(self.pos));
             }
             return true;
@@ -450,10 +517,18 @@ impl Parser<'_> {
     }
 
     /// Reports the line that stands here and leaves it out with the deeper lines below it.
-    fn reject(&mut self, kind: ProblemKind, column: i32) -> bool {
+    fn reject(&mut self, kind: ProblemKind, column: i32) {
         self.problem(kind, self.pos, self.trimmed_line_end(self.pos));
         self.error_group(column);
-        false
+    }
+
+    /// The same, but without a word below a line that misses its column: that is the mistake.
+    fn reject_once(&mut self, kind: ProblemKind, column: i32, origin: usize) {
+        if self.indentation_told > origin {
+            self.error_group(column);
+        } else {
+            self.reject(kind, column);
+        }
     }
 
     /// What to call text behind a value on the same line.
@@ -466,8 +541,8 @@ impl Parser<'_> {
     }
 
     /// Reads the entry that begins here in `column`, which is `m` unless it misses it.
-    fn entry(&mut self, context: Context, m: i32, column: i32) {
-        let inner = Context { n: column, floor: column, ..context };
+    fn entry(&mut self, context: Context, m: i32, column: i32, origin: usize) {
+        let inner = Context { n: column, floor: column, outer: m, around: context.n, ..context };
         if self.fresh() {
             self.structure_tab();
         }
@@ -529,6 +604,10 @@ impl Parser<'_> {
             self.entry_behind_key(inner, mark);
         } else if self.records[mark..].last().is_some_and(|record| record.flags & (BROKEN | FLOW) == BROKEN) {
             // A quote without end was reported; its line is left out.
+        } else if self.indentation_told > origin {
+            // Below a line that misses its column this is not another mistake.
+            self.back_to(place);
+            self.error_group(column);
         } else {
             self.back_to(place);
             self.keyless(inner, mark);
@@ -588,14 +667,15 @@ impl Parser<'_> {
 
     /// Reads a block sequence in column `s`.
     fn sequence(&mut self, context: Context, s: i32) {
+        let origin = self.line;
         let node = self.open(SyntaxKind::Sequence, 0);
         self.item(context, s, s);
-        self.items(context, s, Run { column: s });
+        self.items(context, s, origin);
         self.close(node);
     }
 
     /// Reads the items of a sequence up to the line that belongs to another node.
-    pub(super) fn items(&mut self, context: Context, s: i32, mut run: Run) {
+    pub(super) fn items(&mut self, context: Context, s: i32, origin: usize) {
         loop {
             self.trivia();
             if self.at_end() {
@@ -607,7 +687,7 @@ impl Parser<'_> {
                 self.error_group(s);
                 continue;
             }
-            if self.template_line(true) {
+            if self.template_line(true, -1) {
                 continue;
             }
             let column = self.column();
@@ -615,15 +695,15 @@ impl Parser<'_> {
                 if column != s && column <= context.n {
                     return;
                 }
-                if column != s && run.column != column {
+                let tabbed = self.first > self.line + self.indent;
+                if column != s && !tabbed && self.indentation_told <= origin {
                     self.problem(ProblemKind::Indentation, self.pos, self.trimmed_line_end(self.pos));
                 }
-                run.column = column;
                 self.structure_tab();
                 self.item(context, s, column);
                 continue;
             }
-            if column <= context.n {
+            if column <= context.n || column == context.outer {
                 return;
             }
             self.reject(ProblemKind::MissingDash, column);
@@ -634,7 +714,7 @@ impl Parser<'_> {
         let node = self.open(SyntaxKind::Item, 0);
         self.indicator(SyntaxKind::Dash);
         let floor = if s > context.n { context.n } else { s };
-        self.block_value(Context { n: column, floor, in_sequence: true }, After::Dash);
+        self.block_value(Context { n: column, floor, in_sequence: true, outer: context.outer, around: i32::MAX }, After::Dash);
         self.close(node);
     }
 }

@@ -6,6 +6,9 @@ use super::{
     properties::Properties,
 };
 
+/// As the indentation of a parent: no second line belongs to the bracket.
+pub(super) const ONE_LINE: i32 = i32::MAX;
+
 /// A bracket does not end, which was reported: nothing more of it is read.
 struct Unclosed;
 
@@ -110,12 +113,11 @@ impl Parser<'_> {
 
     /// Goes over blanks, breaks and comments; fails where the block around the brackets goes on.
     fn flow_trivia(&mut self, n: i32) -> Result<(), Unclosed> {
-        let line = self.line;
         self.trivia();
-        if self.pos >= self.bytes.len() || self.at_marker() {
+        if self.pos >= self.bytes.len() || self.at_marker() || (n == ONE_LINE && self.fresh()) {
             return Err(Unclosed);
         }
-        if self.line == line || (self.indent as i32) > n {
+        if !self.fresh() || (self.indent as i32) > n {
             return Ok(());
         }
         let closing = matches!(self.here(), b']' | b'}');

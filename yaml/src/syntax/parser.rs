@@ -23,6 +23,8 @@ pub(crate) struct Parser<'t> {
     pub(super) brackets: Vec<u8>,
     /// A line of the flow collection that is too little indented was reported already.
     pub(super) flow_indent_told: bool,
+    /// Where indentation was last reported, and 1 more; 0 if it never was.
+    pub(super) indentation_told: usize,
     /// The handles that the directives of the document declare.
     pub(super) handles: Vec<&'t str>,
 }
@@ -77,6 +79,7 @@ impl<'t> Parser<'t> {
             depth: 0,
             brackets: Vec::new(),
             flow_indent_told: false,
+            indentation_told: 0,
             handles: Vec::new(),
         };
         parser.enter_line();
@@ -211,6 +214,9 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn problem(&mut self, kind: ProblemKind, start: usize, end: usize) {
+        if matches!(kind, ProblemKind::Indentation | ProblemKind::Tab) {
+            self.indentation_told = start + 1;
+        }
         self.problems.push(Problem { kind, range: TextRange::new(start, end) });
     }
 
@@ -281,8 +287,8 @@ impl<'t> Parser<'t> {
         (self.pos, self.line, self.indent, self.first) = (mark.pos, mark.line, mark.indent, mark.first);
     }
 
-    pub(super) fn has_problems_since(&self, mark: Mark) -> bool {
-        self.problems.len() > mark.problems
+    pub(super) fn problems_since(&self, mark: Mark) -> usize {
+        self.problems.len() - mark.problems
     }
 
     /// Reads nothing more: the text is nested too deep.

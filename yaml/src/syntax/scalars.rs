@@ -2,6 +2,7 @@
 
 use super::{
     BROKEN, MULTILINE, ProblemKind, Record, SyntaxKind,
+    block::Context,
     parser::{Parser, is_blank, is_break, is_flow_indicator, is_space},
 };
 
@@ -23,7 +24,11 @@ pub(super) enum Stop {
 pub(super) enum Plain {
     Done,
     /// The line below it, at this column, is a `key: value`, which no text can go on with.
-    KeyBelow(i32),
+    KeyBelow {
+        column: i32,
+        /// Whether it is the item of a list.
+        item: bool,
+    },
 }
 
 const ORDINARY: u8 = 0;
@@ -110,7 +115,7 @@ impl Parser<'_> {
             }
             let (line_end, line_stop, why) = self.plain_line(self.pos, flow);
             if why == Stop::Colon && !flow {
-                outcome = Plain::KeyBelow(self.column());
+                outcome = Plain::KeyBelow { column: self.column(), item: self.indicates(b'-') };
                 self.look_back(here);
                 break;
             }
@@ -225,8 +230,9 @@ impl Parser<'_> {
         self.flagged_leaf(kind, BROKEN, start, end);
     }
 
-    /// Reads a block scalar below a parent that is indented by `n`.
-    pub(super) fn block_scalar(&mut self, n: i32) {
+    /// Reads a block scalar below its parent.
+    pub(super) fn block_scalar(&mut self, context: Context) {
+        let n = context.n;
         let kind = if self.here() == b'|' { SyntaxKind::Literal } else { SyntaxKind::Folded };
         let node = self.open(kind, 0);
         let (explicit, keep) = self.block_header();
@@ -276,7 +282,7 @@ impl Parser<'_> {
                     self.problem(ProblemKind::BlockLeadingSpaces, at, line_end);
                 }
                 if spaces < columns {
-                    if self.bytes[at] == b'#' {
+                    if self.bytes[at] == b'#' || spaces as i32 == context.outer {
                         break;
                     }
                     if !std::mem::replace(&mut thin_told, true) {
