@@ -109,8 +109,10 @@ impl Parser<'_> {
                 let beside = after.takes_sequence_beside() && column == context.n && self.indicates(b'-');
                 if column <= context.n && !beside {
                     if column > context.around && !context.in_sequence && self.indicates(b'-') {
-                        // The key above stands too deep for its list.
-                        self.problem(ProblemKind::Indentation, self.pos, self.trimmed_line_end(self.pos));
+                        // The key above stands too deep for its list, which may have been said of the key.
+                        if self.problems.last().is_none_or(|last| last.kind != ProblemKind::Indentation) {
+                            self.problem(ProblemKind::Indentation, self.pos, self.trimmed_line_end(self.pos));
+                        }
                         return self.sequence(Context { n: context.around, ..context }, column);
                     }
                     return;
