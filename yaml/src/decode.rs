@@ -97,7 +97,10 @@ impl Segments {
         if !self.whole.touches(source) {
             return None;
         }
-        let at = self.pieces.partition_point(|piece| (piece.source.end as usize) <= source);
+        // The break that the end of the text stands for has no bytes.
+        let at = self.pieces.partition_point(|piece| {
+            (piece.source.end as usize) < source || (piece.source.end as usize == source && !piece.source.is_empty())
+        });
         match self.pieces.get(at) {
             Some(piece) if source < piece.source.start as usize => Some(piece.decoded.start as usize),
             Some(piece) if piece.verbatim => {

@@ -27,6 +27,17 @@ impl Context {
     pub(super) fn root() -> Self {
         Self { n: -1, floor: -1, in_sequence: false, outer: -1, around: i32::MAX }
     }
+
+    /// For the value of an entry in `column` of a mapping in column `m` here.
+    pub(super) fn in_entry(self, m: i32, column: i32) -> Self {
+        Self { n: column, floor: column, outer: m, around: self.n, ..self }
+    }
+
+    /// For the value of an item in `column` of a sequence in column `s` here.
+    pub(super) fn in_item(self, s: i32, column: i32) -> Self {
+        let floor = if s > self.n { self.n } else { s };
+        Self { n: column, floor, in_sequence: true, outer: self.outer, around: i32::MAX }
+    }
 }
 
 /// What stands before a block node.
@@ -226,7 +237,8 @@ impl Parser<'_> {
         let behind = self.line_end(self.pos);
         self.back_to(here);
         if over {
-            let (start, end) = (first.start as usize, first.end as usize);
+            let start = first.start as usize;
+            let end = start + self.text[start..here.pos()].trim_end_matches([' ', '\t', '\n', '\r']).len();
             self.records.truncate(mark);
             self.leaf(SyntaxKind::Error, start, end);
             self.look_back(here);
@@ -275,7 +287,9 @@ impl Parser<'_> {
                 self.next_line();
             }
             let beside = self.pos < self.bytes.len() && self.indent as i32 > n && !self.at_marker();
+            let behind = self.pos;
             self.look_back(here);
+            self.glance(self.pos, behind);
             if !beside {
                 return false;
             }
@@ -452,7 +466,7 @@ impl Parser<'_> {
         let origin = self.line;
         let node = self.open_at(mark, SyntaxKind::Mapping, 0);
         match first {
-            First::Key => self.entry_behind_key(Context { n: m, floor: m, outer: m, around: context.n, ..context }, node + 1),
+            First::Key => self.entry_behind_key(context.in_entry(m, m), node + 1),
             First::Unread => self.entry(context, m, m, origin),
         }
         self.entries(context, m, origin);
@@ -461,7 +475,7 @@ impl Parser<'_> {
 
     /// Reads the entries of a mapping up to the line that belongs to another node. Indentation is reported once for all
     /// lines from `origin` on, where the mapping begins.
-    pub(super) fn entries(&mut self, context: Context, m: i32, origin: usize) {
+    fn entries(&mut self, context: Context, m: i32, origin: usize) {
         while self.entry_ahead(context, m, origin) {
             let column = self.column();
             self.entry(context, m, column, origin);
@@ -469,7 +483,7 @@ impl Parser<'_> {
     }
 
     /// Goes to the next entry, over what is none. Gives whether there is one.
-    fn entry_ahead(&mut self, context: Context, m: i32, origin: usize) -> bool {
+    pub(super) fn entry_ahead(&mut self, context: Context, m: i32, origin: usize) -> bool {
         loop {
             self.trivia();
             if self.at_end() {
@@ -543,8 +557,8 @@ impl Parser<'_> {
     }
 
     /// Reads the entry that begins here in `column`, which is `m` unless it misses it.
-    fn entry(&mut self, context: Context, m: i32, column: i32, origin: usize) {
-        let inner = Context { n: column, floor: column, outer: m, around: context.n, ..context };
+    pub(super) fn entry(&mut self, context: Context, m: i32, column: i32, origin: usize) {
+        let inner = context.in_entry(m, column);
         if self.fresh() {
             self.structure_tab();
         }
@@ -677,11 +691,19 @@ impl Parser<'_> {
     }
 
     /// Reads the items of a sequence up to the line that belongs to another node.
-    pub(super) fn items(&mut self, context: Context, s: i32, origin: usize) {
+    fn items(&mut self, context: Context, s: i32, origin: usize) {
+        while self.item_ahead(context, s, origin) {
+            let column = self.column();
+            self.item(context, s, column);
+        }
+    }
+
+    /// Goes to the next item, over what is none. Gives whether there is one.
+    pub(super) fn item_ahead(&mut self, context: Context, s: i32, origin: usize) -> bool {
         loop {
             self.trivia();
             if self.at_end() {
-                return;
+                return false;
             }
             if !self.fresh() {
                 let kind = self.behind();
@@ -695,28 +717,26 @@ impl Parser<'_> {
             let column = self.column();
             if self.indicates(b'-') {
                 if column != s && column <= context.n {
-                    return;
+                    return false;
                 }
                 let tabbed = self.first > self.line + self.indent;
                 if column != s && !tabbed && self.indentation_told <= origin {
                     self.problem(ProblemKind::Indentation, self.pos, self.trimmed_line_end(self.pos));
                 }
                 self.structure_tab();
-                self.item(context, s, column);
-                continue;
+                return true;
             }
             if column <= context.n || column == context.outer {
-                return;
+                return false;
             }
             self.reject(ProblemKind::MissingDash, column);
         }
     }
 
-    fn item(&mut self, context: Context, s: i32, column: i32) {
+    pub(super) fn item(&mut self, context: Context, s: i32, column: i32) {
         let node = self.open(SyntaxKind::Item, 0);
         self.indicator(SyntaxKind::Dash);
-        let floor = if s > context.n { context.n } else { s };
-        self.block_value(Context { n: column, floor, in_sequence: true, outer: context.outer, around: i32::MAX }, After::Dash);
+        self.block_value(context.in_item(s, column), After::Dash);
         self.close(node);
     }
 }

@@ -73,7 +73,7 @@ impl<'t> Parser<'t> {
             line: 0,
             indent: 0,
             first: 0,
-            records: Vec::with_capacity(text.len() / 8 + 8),
+            records: Vec::new(),
             problems: Vec::new(),
             glances: Vec::new(),
             depth: 0,
@@ -84,6 +84,29 @@ impl<'t> Parser<'t> {
         };
         parser.enter_line();
         parser
+    }
+
+    /// A parser that begins at a line inside a text, `depth` values deep.
+    pub(super) fn at_line(text: &'t str, line: usize, depth: usize) -> Self {
+        let mut parser = Self::new(text);
+        parser.pos = line;
+        parser.depth = depth;
+        parser.enter_line();
+        parser
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.pos
+    }
+
+    pub(super) fn is_at_end_of_text(&self) -> bool {
+        self.pos >= self.bytes.len()
+    }
+
+    /// What was read.
+    pub(super) fn parts(mut self) -> (Vec<Record>, Vec<Problem>, Vec<TextRange>) {
+        self.problems.sort_by_key(|problem| problem.range);
+        (self.records, self.problems, self.glances)
     }
 
     /// The byte at `at`; behind the end a line break.
@@ -335,6 +358,7 @@ impl<'t> Parser<'t> {
 
     /// Reads the whole text.
     pub(super) fn stream(mut self) -> SyntaxTree {
+        self.records.reserve(self.text.len() / 8 + 8);
         let stream = self.open(SyntaxKind::Stream, 0);
         self.skip_bom();
         loop {
@@ -352,7 +376,7 @@ impl<'t> Parser<'t> {
             }
             self.document();
         }
-        self.records[stream].end = self.bytes.len() as u32;
+        (self.records[stream].start, self.records[stream].end) = (0, self.bytes.len() as u32);
         self.records[stream].size = (self.records.len() - 1) as u32;
         self.control_characters();
         self.problems.sort_by_key(|problem| problem.range);
