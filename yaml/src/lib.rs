@@ -12,18 +12,25 @@
 //! assert_eq!(name.range.slice("identity:\n  name: Ada\n"), "Ada");
 //! ```
 
+mod de;
 mod decode;
+pub mod edits;
 mod events;
+mod format;
 mod path;
 mod resolve;
+mod schema;
 mod read;
 mod syntax;
 mod tree;
 
 pub use path::{Hit, Part, Path, Segment};
+pub use de::{DecodeError, from_node};
 pub use decode::{Piece, Segments};
+pub use format::format;
 pub use events::{Event, Properties, events, notation};
 pub use read::{parse, read};
+pub use schema::Yaml;
 pub use syntax::{Children, Problem, ProblemKind, SyntaxKind, SyntaxNode, SyntaxTree};
 pub use tree::{Document, Entry, Node, NodeKind, Parsed, Scalar, ScalarStyle};
 

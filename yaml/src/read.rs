@@ -241,7 +241,10 @@ impl<'t> Reader<'t> {
     /// Reports keys that are no text or stand twice, and resolves merge keys.
     fn unique(&mut self, entries: Vec<Entry>, range: TextRange) -> Vec<Entry> {
         let misplaced = self.misplaced.iter().any(|start| range.touches(*start as usize));
-        let mut seen: HashMap<String, TextRange> = HashMap::with_capacity(entries.len());
+        // Most mappings are small: looking through the keys is quicker than hashing them.
+        const FEW: usize = 24;
+        let few = entries.len() <= FEW;
+        let mut seen: HashMap<String, TextRange> = HashMap::new();
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
         let mut merges = Vec::new();
         for entry in entries {
@@ -254,24 +257,30 @@ impl<'t> Reader<'t> {
                 merges.push(entry);
                 continue;
             }
-            if let Some(first) = seen.get(text) {
+            let first = match few {
+                true => kept.iter().find(|entry| entry.name() == text).map(|entry| entry.key.range),
+                false => seen.get(text).copied(),
+            };
+            if let Some(first) = first {
                 if misplaced {
                     continue;
                 }
                 let message = format!("the key `{text}` stands twice in this mapping");
                 self.diagnostics.push(
                     Diagnostic::new(codes::YAML_DUPLICATE_KEY, entry.key.range, message)
-                        .with_related(*first, "it stands here first"),
+                        .with_related(first, "it stands here first"),
                 );
                 continue;
             }
-            seen.insert(text.clone(), entry.key.range);
+            if !few {
+                seen.insert(text.clone(), entry.key.range);
+            }
             kept.push(entry);
         }
         if merges.is_empty() {
             return kept;
         }
-        let mut names: HashSet<String> = seen.into_keys().collect();
+        let mut names: HashSet<String> = kept.iter().map(|entry| entry.name().to_owned()).collect();
         for merge in merges {
             let sources: Vec<&Node> = match &merge.value.kind {
                 NodeKind::Sequence(items) => items.iter().collect(),

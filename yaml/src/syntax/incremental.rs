@@ -136,7 +136,6 @@ impl SyntaxTree {
             context = if mapping { context.in_entry(column, column) } else { context.in_item(column, column) };
             parent = part;
         }
-        places
     }
 
     /// Whether reading can begin with this part of `node`: it is the first on its line, which lies before `at`, and it

@@ -15,7 +15,7 @@ use std::fmt;
 
 use aikit_core::TextRange;
 
-pub(crate) use problem::unquoted_template;
+pub(crate) use problem::{quoted, unquoted_template};
 pub use problem::{Problem, ProblemKind};
 
 /// What a node of the lossless tree is.
