@@ -12,23 +12,29 @@ const STEP: usize = 2;
 pub fn replace(text: &str, root: &Node, path: &[Segment], value: &Value) -> Option<Edit> {
     let node = root.node_at_path(path)?;
     let start = node.range.start as usize;
-    let column = start - line_start(text, start);
-    let mut written = write(value, column);
-    match (&node.kind, value) {
-        // A scalar becomes a collection: it begins on the next line, below its key.
-        (NodeKind::Scalar(_) | NodeKind::Null, Value::Object(_) | Value::Array(_)) if !written.starts_with(['{', '[']) => {
-            let indent = key_column(text, root, path) + STEP;
-            written = format!("\n{}{}", " ".repeat(indent), write(value, indent));
-            let from = text[..start].trim_end_matches([' ', '\t']).len();
-            return Some(Edit { range: TextRange::new(from, node.range.end as usize), text: written });
-        }
-        (NodeKind::Null, _) => {
-            let from = text[..start].trim_end_matches([' ', '\t']).len();
-            return Some(Edit { range: TextRange::new(from, node.range.end as usize), text: format!(" {written}") });
-        }
-        _ => {}
+    let line = line_start(text, start);
+    let column = start - line;
+    let absent = matches!(node.kind, NodeKind::Null);
+    let put = |from: usize, text: String| Some(Edit { range: TextRange::new(from, node.range.end as usize), text });
+    let before = text[..start].trim_end_matches([' ', '\t']).len();
+    if (0..path.len()).any(|depth| root.node_at_path(&path[..depth]).is_some_and(|above| is_flow(text, above))) {
+        return if absent { put(before, format!(" {}", one_line(value))) } else { put(start, one_line(value)) };
     }
-    Some(Edit { range: node.range, text: written })
+    if is_one_line(value) {
+        return if absent && !path.is_empty() { put(before, format!(" {}", one_line(value))) } else { put(start, one_line(value)) };
+    }
+    let begins_line = text[line..start].trim_matches(' ').is_empty() && !absent;
+    match path.last() {
+        Some(Segment::Key(_)) if !begins_line => {
+            let indent = key_column(text, root, path) + STEP;
+            put(before, format!("\n{}{}", " ".repeat(indent), write(value, indent)))
+        }
+        Some(Segment::Index(_)) if absent => {
+            let indent = key_column(text, root, path) + STEP;
+            put(before, format!(" {}", write(value, indent)))
+        }
+        _ => put(start, write(value, column)),
+    }
 }
 
 /// The edit that adds `key: value` behind the last entry of the mapping at `path`; nothing where none stands or the key is
@@ -40,7 +46,7 @@ pub fn insert(text: &str, root: &Node, path: &[Segment], key: &str, value: &Valu
     }
     let key = scalar(key);
     let NodeKind::Mapping(entries) = &node.kind else { return None };
-    let flow = node.range.slice(text).starts_with('{');
+    let flow = is_flow(text, node);
     let Some(last) = entries.iter().rfind(|entry| !entry.merged) else {
         let close = node.range.end as usize - usize::from(flow);
         return flow.then(|| Edit { range: TextRange::empty(close), text: format!("{key}: {}", one_line(value)) });
@@ -62,7 +68,7 @@ pub fn insert(text: &str, root: &Node, path: &[Segment], key: &str, value: &Valu
 pub fn remove(text: &str, root: &Node, path: &[Segment]) -> Option<Edit> {
     let (last, above) = path.split_last()?;
     let parent = root.node_at_path(above)?;
-    let flow = parent.range.slice(text).starts_with(['{', '[']);
+    let flow = is_flow(text, parent);
     let parts: Vec<TextRange> = match &parent.kind {
         NodeKind::Mapping(entries) => entries.iter().filter(|entry| !entry.merged).map(crate::Entry::range).collect(),
         NodeKind::Sequence(items) => items.iter().map(|item| item.range).collect(),
@@ -157,31 +163,38 @@ fn one_line(value: &Value) -> String {
     }
 }
 
+/// Whether a value is written on one line.
+fn is_one_line(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => !items.iter().any(|item| item.is_object() || item.is_array()),
+        _ => true,
+    }
+}
+
+/// Whether a collection is written in brackets.
+fn is_flow(text: &str, node: &Node) -> bool {
+    matches!(node.kind, NodeKind::Mapping(_) | NodeKind::Sequence(_)) && node.range.slice(text).starts_with(['{', '['])
+}
+
 fn entry(key: &str, value: &Value, column: usize) -> String {
     let indent = " ".repeat(column);
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            format!("{indent}{key}:\n{}{}", " ".repeat(column + STEP), write(value, column + STEP))
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
-            format!("{indent}{key}:\n{}{}", " ".repeat(column + STEP), write(value, column + STEP))
-        }
-        _ => format!("{indent}{key}: {}", write(value, column)),
+    if is_one_line(value) {
+        return format!("{indent}{key}: {}", one_line(value));
     }
+    format!("{indent}{key}:\n{}{}", " ".repeat(column + STEP), write(value, column + STEP))
 }
 
 /// A value in block style; its first line is written at `column` by the caller.
 fn write(value: &Value, column: usize) -> String {
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            let lines = members.iter().map(|(key, value)| entry(&scalar(key), value, column));
-            lines.collect::<Vec<_>>().join("\n").trim_start().to_owned()
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+    let lines: Vec<String> = match value {
+        _ if is_one_line(value) => return one_line(value),
+        Value::Object(members) => members.iter().map(|(key, value)| entry(&scalar(key), value, column)).collect(),
+        Value::Array(items) => {
             let indent = " ".repeat(column);
-            let lines = items.iter().map(|item| format!("{indent}- {}", write(item, column + STEP)));
-            lines.collect::<Vec<_>>().join("\n").trim_start().to_owned()
+            items.iter().map(|item| format!("{indent}- {}", write(item, column + STEP))).collect()
         }
-        other => one_line(other),
-    }
+        _ => Vec::new(),
+    };
+    lines.join("\n").trim_start().to_owned()
 }
