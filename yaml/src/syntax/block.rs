@@ -167,7 +167,7 @@ impl Parser<'_> {
                 return self.block_scalar(context);
             }
             let properties = Properties { anchor: seen.anchor || own.anchor, tag: seen.tag || own.tag };
-            let told = self.problems.len();
+            let (place, told) = (self.mark(), self.problems.len());
             let alone = properties.any() && !own.any();
             match self.atom(context.n, compact.then_some(column), properties) {
                 Atom::Value if fresh && !properties.any() && self.begun_over_siblings(mark, column, told) => {}
@@ -182,23 +182,18 @@ impl Parser<'_> {
                     self.structure_tab_before(self.records[mark].start as usize);
                     return self.mapping(context, column, mark, First::Key);
                 }
-                Atom::Key => {
+                Atom::Key if after == After::Marker => {
                     let start = self.records[mark].start as usize;
-                    let end = self.trimmed_line_end(start);
-                    let (kind, from) = match after {
-                        After::Marker => (ProblemKind::MappingHere, start),
-                        _ => (ProblemKind::SecondColon, start),
-                    };
-                    self.problem(kind, from, end);
-                    if after == After::Marker {
-                        return self.mapping(context, column, mark, First::Key);
-                    }
-                    // The whole line is the text that was meant.
-                    let from = self.records[mark..].iter().find(|record| record.kind.is_content());
-                    let from = from.map_or(self.pos, |record| record.start as usize);
-                    let keep = self.records[mark..].iter().take_while(|record| !record.kind.is_content()).count();
-                    self.records.truncate(mark + keep);
-                    self.flagged_leaf(SyntaxKind::Plain, BROKEN, from, end);
+                    self.problem(ProblemKind::MappingHere, start, self.trimmed_line_end(start));
+                    return self.mapping(context, column, mark, First::Key);
+                }
+                Atom::Key => {
+                    // The rest of the line is the text that was meant.
+                    self.glance(place.pos(), self.line_end(self.pos));
+                    self.back_to(place);
+                    let (start, end) = (self.pos, self.trimmed_line_end(self.pos));
+                    self.problem(ProblemKind::SecondColon, start, end);
+                    self.flagged_leaf(SyntaxKind::Plain, BROKEN, start, end);
                     return;
                 }
                 Atom::Word => {}
@@ -357,18 +352,18 @@ impl Parser<'_> {
                     return Atom::Key;
                 }
                 let (outcome, _) = self.plain(n, false);
-                if let (Plain::KeyBelow { column: below, item }, Some(column)) = (outcome, column) {
+                if let (Plain::KeyBelow { column: below, item, end: reach }, Some(column)) = (outcome, column) {
                     let one_line = self.records.last().is_some_and(|record| record.flags == 0);
                     if below == column && item && one_line && !properties.any() {
                         self.problem(ProblemKind::MissingColon, start, end);
-                        self.glance(start, self.line_end(self.behind_break(self.line_end(self.pos))));
+                        self.glance(start, reach);
                         if let Some(last) = self.records.last_mut() {
                             last.kind = SyntaxKind::Error;
                         }
                         return Atom::Word;
                     }
                     if below == column || (below > column && one_line) {
-                        self.glance(start, self.line_end(self.behind_break(self.line_end(self.pos))));
+                        self.glance(start, reach);
                         self.back_to(mark);
                         return Atom::BrokenKey;
                     }

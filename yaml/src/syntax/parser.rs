@@ -38,6 +38,7 @@ pub(super) struct Mark {
     first: usize,
     records: usize,
     problems: usize,
+    indentation_told: usize,
 }
 
 pub(super) fn is_blank(byte: u8) -> bool {
@@ -295,6 +296,7 @@ impl<'t> Parser<'t> {
             first: self.first,
             records: self.records.len(),
             problems: self.problems.len(),
+            indentation_told: self.indentation_told,
         }
     }
 
@@ -302,6 +304,7 @@ impl<'t> Parser<'t> {
     pub(super) fn back_to(&mut self, mark: Mark) {
         self.records.truncate(mark.records);
         self.problems.truncate(mark.problems);
+        self.indentation_told = mark.indentation_told;
         self.look_back(mark);
     }
 

@@ -28,6 +28,8 @@ pub(super) enum Plain {
         column: i32,
         /// Whether it is the item of a list.
         item: bool,
+        /// Where it ends.
+        end: usize,
     },
 }
 
@@ -115,7 +117,8 @@ impl Parser<'_> {
             }
             let (line_end, line_stop, why) = self.plain_line(self.pos, flow);
             if why == Stop::Colon && !flow {
-                outcome = Plain::KeyBelow { column: self.column(), item: self.indicates(b'-') };
+                let end = self.line_end(self.pos);
+                outcome = Plain::KeyBelow { column: self.column(), item: self.indicates(b'-'), end };
                 self.look_back(here);
                 break;
             }
