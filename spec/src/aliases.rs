@@ -1,7 +1,7 @@
 //! Accepted spellings are moved to their canonical place before anything else looks at the document.
 
 use aikit_core::{Diagnostic, Edit, Fix, LineIndex, TextRange, codes};
-use aikit_yaml::{Entry, Node, NodeKind, Scalar, ScalarStyle};
+use aikit_yaml::{Entry, Node, NodeKind, Scalar};
 use serde_json::Value;
 
 use crate::schema;

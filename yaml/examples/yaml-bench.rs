@@ -1,6 +1,8 @@
 //! Times the parser beside its peers in one run: MB/s to a lossless tree, to events and to values, for texts of five sizes,
 //! an edit in each, and the cost of hostile texts as they grow.
 
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
 use std::{
     hint::black_box,
     time::{Duration, Instant},
@@ -10,7 +12,8 @@ use aikit_yaml::{SyntaxTree, events, read};
 
 /// An agent-like text of about `bytes` bytes.
 fn document(bytes: usize) -> String {
-    let mut text = String::from("spec_version: aikit-v1.0.0\nidentity:\n  name: bench # the bench\nbehavior:\n  steps:\n");
+    let mut text =
+        String::from("spec_version: aikit-v1.0.0\nidentity:\n  name: bench # the bench\nbehavior:\n  steps:\n");
     let mut number = 0;
     while text.len() < bytes {
         text.push_str(&format!(
@@ -48,30 +51,53 @@ fn contenders() -> Vec<Work<'static>> {
     vec![
         ("aikit, lossless tree", Box::new(|text| drop(black_box(SyntaxTree::parse(text))))),
         ("aikit, events", Box::new(|text| drop(black_box(events(&SyntaxTree::parse(text), text))))),
-        ("saphyr-parser, events", Box::new(|text| assert!(saphyr_parser::Parser::new_from_str(text).all(|event| black_box(event).is_ok())))),
-        ("granit-parser, events", Box::new(|text| assert!(granit_parser::Parser::new_from_str(text).all(|event| black_box(event).is_ok())))),
-        ("yaml-rust2, events", Box::new(|text| {
-            let mut parser = yaml_rust2::parser::Parser::new_from_str(text);
-            loop {
-                let (event, _) = black_box(parser.next_token()).expect("the text is valid");
-                if event == yaml_rust2::Event::StreamEnd {
-                    break;
+        (
+            "saphyr-parser, events",
+            Box::new(|text| assert!(saphyr_parser::Parser::new_from_str(text).all(|event| black_box(event).is_ok()))),
+        ),
+        (
+            "granit-parser, events",
+            Box::new(|text| assert!(granit_parser::Parser::new_from_str(text).all(|event| black_box(event).is_ok()))),
+        ),
+        (
+            "yaml-rust2, events",
+            Box::new(|text| {
+                let mut parser = yaml_rust2::parser::Parser::new_from_str(text);
+                loop {
+                    let (event, _) = black_box(parser.next_token()).expect("the text is valid");
+                    if event == yaml_rust2::Event::StreamEnd {
+                        break;
+                    }
                 }
-            }
-        })),
-        ("rlsp-yaml-parser, events", Box::new(|text| assert!(rlsp_yaml_parser::parse_events(text).all(|event| black_box(event).is_ok())))),
+            }),
+        ),
+        (
+            "rlsp-yaml-parser, events",
+            Box::new(|text| assert!(rlsp_yaml_parser::parse_events(text).all(|event| black_box(event).is_ok()))),
+        ),
         ("aikit, values", Box::new(|text| drop(black_box(read(&SyntaxTree::parse(text), text))))),
-        ("yaml-rust2, values", Box::new(|text| drop(black_box(yaml_rust2::YamlLoader::load_from_str(text).expect("the text is valid"))))),
-        ("rlsp-yaml-parser, tree", Box::new(|text| drop(black_box(rlsp_yaml_parser::load(text).expect("the text is valid"))))),
+        (
+            "yaml-rust2, values",
+            Box::new(|text| drop(black_box(yaml_rust2::YamlLoader::load_from_str(text).expect("the text is valid")))),
+        ),
+        (
+            "rlsp-yaml-parser, tree",
+            Box::new(|text| drop(black_box(rlsp_yaml_parser::load(text).expect("the text is valid")))),
+        ),
     ]
 }
 
 fn main() {
     let sizes = [3_000, 30_000, 100_000, 1_000_000, 10_000_000];
     let texts: Vec<String> = sizes.iter().map(|size| document(*size)).collect();
-    println!("{:<28}{}", "MB/s", ["3 KB", "30 KB", "100 KB", "1 MB", "10 MB"].map(|size| format!("{size:>10}")).concat());
+    println!(
+        "{:<28}{}",
+        "MB/s",
+        ["3 KB", "30 KB", "100 KB", "1 MB", "10 MB"].map(|size| format!("{size:>10}")).concat()
+    );
     for (name, work) in contenders() {
-        let rates: String = texts.iter().map(|text| format!("{:>10.1}", rate(text.len(), best(|| work(text))))).collect();
+        let rates: String =
+            texts.iter().map(|text| format!("{:>10.1}", rate(text.len(), best(|| work(text))))).collect();
         println!("{name:<28}{rates}");
     }
     println!();
@@ -101,7 +127,8 @@ fn edits(texts: &[String]) {
 
 /// Texts that make careless parsers slow: the time per byte must not grow.
 fn hostile() {
-    let cases: [(&str, fn(usize) -> String); 10] = [
+    type Make = fn(usize) -> String;
+    let cases: [(&str, Make); 10] = [
         ("open brackets", |n| "[".repeat(n)),
         ("nested brackets", |n| format!("{}{}", "[".repeat(n / 2), "]".repeat(n / 2))),
         ("nested blocks", |n| (0..(2 * n).isqrt()).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect()),

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use aikit_core::TextRange;
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde_json::Value;
 
 use crate::{Entry, Node, NodeKind};
@@ -77,7 +79,11 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self).map_err(|error| error.at(self.range)) }
+        if self.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self).map_err(|error| error.at(self.range))
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
@@ -132,7 +138,8 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         let Some(entry) = self.rest.next() else { return Ok(None) };
         self.value = Some(&entry.value);
-        let name: de::value::BorrowedStrDeserializer<'de, DecodeError> = de::value::BorrowedStrDeserializer::new(entry.name());
+        let name: de::value::BorrowedStrDeserializer<'de, DecodeError> =
+            de::value::BorrowedStrDeserializer::new(entry.name());
         seed.deserialize(name).map(Some).map_err(|error| error.at(entry.key.range))
     }
 

@@ -103,9 +103,7 @@ impl Segments {
         });
         match self.pieces.get(at) {
             Some(piece) if source < piece.source.start as usize => Some(piece.decoded.start as usize),
-            Some(piece) if piece.verbatim => {
-                Some(piece.decoded.start as usize + source - piece.source.start as usize)
-            }
+            Some(piece) if piece.verbatim => Some(piece.decoded.start as usize + source - piece.source.start as usize),
             Some(piece) => Some(piece.decoded.start as usize),
             None => Some(self.pieces.last().map_or(0, |piece| piece.decoded.end as usize)),
         }
@@ -246,11 +244,13 @@ fn folded_lines(source: &str, start: usize, end: usize, quote: Option<char>, sin
     let mut kept = 0;
     while at < end {
         let mut stop = at;
-        while stop < end
-            && !matches!(bytes[stop], b'\n' | b'\r')
-            && !(quote == Some('"') && bytes[stop] == b'\\')
-            && !(quote == Some('\'') && bytes[stop] == b'\'')
-        {
+        let plain = |byte: u8| match byte {
+            b'\n' | b'\r' => false,
+            b'\\' => quote != Some('"'),
+            b'\'' => quote != Some('\''),
+            _ => true,
+        };
+        while stop < end && plain(bytes[stop]) {
             stop += 1;
         }
         if stop > at {
@@ -387,7 +387,8 @@ enum Chomping {
 fn block(scalar: Written<'_>, sink: &mut impl Sink) {
     let (source, bytes) = (scalar.source, scalar.source.as_bytes());
     let header = bytes[scalar.range.start as usize..].iter().take(3).skip(1);
-    let chomping = match header.take_while(|byte| !byte.is_ascii_whitespace()).find(|byte| matches!(byte, b'+' | b'-')) {
+    let chomping = match header.take_while(|byte| !byte.is_ascii_whitespace()).find(|byte| matches!(byte, b'+' | b'-'))
+    {
         Some(b'-') => Chomping::Strip,
         Some(_) => Chomping::Keep,
         None => Chomping::Clip,
@@ -404,7 +405,8 @@ fn block(scalar: Written<'_>, sink: &mut impl Sink) {
     let mut was_deeper = false;
     while at < end {
         let line_end = memchr::memchr2(b'\n', b'\r', &bytes[at..end]).map_or(end, |length| at + length);
-        let behind = if line_end < source.len() && line_end < end { line_end + break_length(bytes, line_end) } else { line_end };
+        let behind =
+            if line_end < source.len() && line_end < end { line_end + break_length(bytes, line_end) } else { line_end };
         let spaces = bytes[at..line_end].iter().take(columns).take_while(|byte| **byte == b' ').count();
         let text = at + spaces;
         if text < line_end {

@@ -21,7 +21,11 @@ pub fn replace(text: &str, root: &Node, path: &[Segment], value: &Value) -> Opti
         return if absent { put(before, format!(" {}", one_line(value))) } else { put(start, one_line(value)) };
     }
     if is_one_line(value) {
-        return if absent && !path.is_empty() { put(before, format!(" {}", one_line(value))) } else { put(start, one_line(value)) };
+        return if absent && !path.is_empty() {
+            put(before, format!(" {}", one_line(value)))
+        } else {
+            put(start, one_line(value))
+        };
     }
     let begins_line = text[line..start].trim_matches(' ').is_empty() && !absent;
     match path.last() {
@@ -75,7 +79,9 @@ pub fn remove(text: &str, root: &Node, path: &[Segment]) -> Option<Edit> {
         _ => return None,
     };
     let at = match last {
-        Segment::Key(key) => parent.entries().iter().filter(|entry| !entry.merged).position(|entry| entry.name() == key)?,
+        Segment::Key(key) => {
+            parent.entries().iter().filter(|entry| !entry.merged).position(|entry| entry.name() == key)?
+        }
         Segment::Index(index) => Some(*index).filter(|index| *index < parts.len())?,
     };
     if flow {
@@ -89,7 +95,9 @@ pub fn remove(text: &str, root: &Node, path: &[Segment]) -> Option<Edit> {
     }
     let start = line_start(text, parts[at].start as usize);
     let first_on_line = text[start..parts[at].start as usize].trim_start_matches([' ', '-', '?']).is_empty();
-    let compact = parts[at].start as usize > start && text[start..parts[at].start as usize].contains('-') && matches!(last, Segment::Key(_));
+    let compact = parts[at].start as usize > start
+        && text[start..parts[at].start as usize].contains('-')
+        && matches!(last, Segment::Key(_));
     if compact && let Some(next) = parts.get(at + 1) {
         // The next key takes its place behind the dash.
         return Some(Edit { range: TextRange { start: parts[at].start, end: next.start }, text: String::new() });
@@ -98,7 +106,8 @@ pub fn remove(text: &str, root: &Node, path: &[Segment]) -> Option<Edit> {
         let empty = if matches!(parent.kind, NodeKind::Mapping(_)) { "{}" } else { "[]" };
         return Some(Edit { range: parent.range, text: empty.to_owned() });
     }
-    let end = text[parts[at].end as usize..].find('\n').map_or(text.len(), |length| parts[at].end as usize + length + 1);
+    let end =
+        text[parts[at].end as usize..].find('\n').map_or(text.len(), |length| parts[at].end as usize + length + 1);
     Some(Edit { range: TextRange::new(start, end), text: String::new() })
 }
 
@@ -132,7 +141,10 @@ fn key_column(text: &str, root: &Node, path: &[Segment]) -> usize {
 
 /// A text as a YAML scalar on one line: plain if it reads as the same text, or else quoted.
 pub fn scalar(text: &str) -> String {
-    let plain = text.chars().next().is_some_and(|first| first.is_alphanumeric() || matches!(first, '_' | '/' | '.' | '$' | '('))
+    let plain = text
+        .chars()
+        .next()
+        .is_some_and(|first| first.is_alphanumeric() || matches!(first, '_' | '/' | '.' | '$' | '('))
         && !text.ends_with([' ', ':', '\t'])
         && !text.contains(": ")
         && !text.contains(" #")
@@ -146,7 +158,11 @@ pub fn scalar(text: &str) -> String {
     }
     if text.chars().any(|c| c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')) {
         // JSON's escapes are YAML's; the separators of lines stand for themselves in neither.
-        return Value::String(text.to_owned()).to_string().replace('\u{7f}', "\\x7f").replace('\u{85}', "\\N").replace('\u{feff}', "\\ufeff");
+        return Value::String(text.to_owned())
+            .to_string()
+            .replace('\u{7f}', "\\x7f")
+            .replace('\u{85}', "\\N")
+            .replace('\u{feff}', "\\ufeff");
     }
     quoted(text)
 }

@@ -172,7 +172,11 @@ impl Printer {
                     // The colon of a `?` key begins a line; that of an alias or an absent key needs a blank before it.
                     if compact {
                         self.begin_line(part, column);
-                    } else if self.out.ends_with(|c: char| c.is_alphanumeric()) && node.children().any(|part| part.kind() == SyntaxKind::Alias && part.range().end == self.behind as u32) {
+                    } else if self.out.ends_with(|c: char| c.is_alphanumeric())
+                        && node
+                            .children()
+                            .any(|part| part.kind() == SyntaxKind::Alias && part.range().end == self.behind as u32)
+                    {
                         self.out.push(' ');
                     } else if properties && key {
                         self.part();
@@ -244,7 +248,8 @@ impl Printer {
                 let nested = matches!(node.kind(), SyntaxKind::Mapping | SyntaxKind::Sequence);
                 let depth = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
                 let rest: Vec<&str> = lines.collect();
-                let least = rest.iter().filter(|line| !line.trim().is_empty()).map(|line| depth(line)).min().unwrap_or(0);
+                let least =
+                    rest.iter().filter(|line| !line.trim().is_empty()).map(|line| depth(line)).min().unwrap_or(0);
                 for line in rest {
                     while out.ends_with([' ', '\t']) && !out.ends_with('\\') {
                         out.pop();
@@ -283,7 +288,8 @@ impl Printer {
                     let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches(['\n', '\r']));
                     let lines: Vec<&str> = lines.collect();
                     for (number, line) in lines.iter().enumerate() {
-                        let content = line.get(old.min(line.len() - line.trim_start_matches(' ').len())..).unwrap_or("");
+                        let content =
+                            line.get(old.min(line.len() - line.trim_start_matches(' ').len())..).unwrap_or("");
                         if !content.is_empty() {
                             self.out.extend(std::iter::repeat_n(' ', indent));
                             self.out.push_str(content);
@@ -331,7 +337,9 @@ fn flow_parts(entry: SyntaxNode<'_>, out: &mut String) {
     for part in entry.children() {
         match part.kind() {
             SyntaxKind::Colon => {
-                let behind_name = entry.children().any(|part| matches!(part.kind(), SyntaxKind::Alias | SyntaxKind::Anchor | SyntaxKind::Tag));
+                let behind_name = entry
+                    .children()
+                    .any(|part| matches!(part.kind(), SyntaxKind::Alias | SyntaxKind::Anchor | SyntaxKind::Tag));
                 if !behind_name {
                     out.truncate(out.trim_end_matches(' ').len());
                 }

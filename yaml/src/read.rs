@@ -35,7 +35,12 @@ pub fn read(tree: &SyntaxTree, text: &str) -> Parsed {
         budget: MAX_ALIAS_NODES,
         depth: 0,
         full: false,
-        misplaced: tree.problems().iter().filter(|problem| problem.kind == ProblemKind::Indentation).map(|problem| problem.range.start).collect(),
+        misplaced: tree
+            .problems()
+            .iter()
+            .filter(|problem| problem.kind == ProblemKind::Indentation)
+            .map(|problem| problem.range.start)
+            .collect(),
     };
     let mut documents = Vec::new();
     for document in tree.root(text).children().filter(|child| child.kind() == SyntaxKind::Document) {
@@ -91,7 +96,8 @@ impl<'t> Reader<'t> {
         // A broken document may have several contents; a mapping is what everything else works with.
         let contents = || document.children().filter(|child| child.kind().is_content());
         let chosen = contents().find(|child| child.kind() == SyntaxKind::Mapping).or_else(|| contents().next());
-        let only = |child: &SyntaxNode<'t>| !child.kind().is_content() || chosen.is_some_and(|one| one.index == child.index);
+        let only =
+            |child: &SyntaxNode<'t>| !child.kind().is_content() || chosen.is_some_and(|one| one.index == child.index);
         let start = document.range().start;
         let root = self.node(document.children().filter(only), start, false);
         Document { range: root.range, root }
@@ -149,7 +155,11 @@ impl<'t> Reader<'t> {
         if let Some(tag) = before.tag {
             let value = self.value(Some(tag), "", ScalarStyle::Plain, TextRange::empty(start));
             let scalar = Scalar { value, first_line: self.lines.line_of(start), ..Scalar::implied("") };
-            return Node { range: TextRange::empty(start), tag: self.written_tag(Some(tag)), kind: NodeKind::Scalar(scalar) };
+            return Node {
+                range: TextRange::empty(start),
+                tag: self.written_tag(Some(tag)),
+                kind: NodeKind::Scalar(scalar),
+            };
         }
         let rest = &self.text[start..];
         let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
@@ -367,7 +377,15 @@ impl<'t> Reader<'t> {
         };
         let indent = if written.content.is_empty() { 0 } else { written.indent as u32 };
         let broken = node.is_broken();
-        let scalar = Scalar { text, style, value, first_line, indent: if block { indent } else { 0 }, content: written.content, broken };
+        let scalar = Scalar {
+            text,
+            style,
+            value,
+            first_line,
+            indent: if block { indent } else { 0 },
+            content: written.content,
+            broken,
+        };
         Node { range, tag: self.written_tag(before.tag), kind: NodeKind::Scalar(scalar) }
     }
 

@@ -95,7 +95,11 @@ fn broken_texts_are_left_alone() {
 fn holds(text: &str) -> bool {
     let Some(formatted) = format(text) else { return false };
     let values = |text: &str| parse(text).documents.iter().map(|document| document.root.to_json()).collect::<Vec<_>>();
-    assert_eq!(values(&text.replace("\r\n", "\n")), values(&formatted.replace("\r\n", "\n")), "{text:?} became {formatted:?}");
+    assert_eq!(
+        values(&text.replace("\r\n", "\n")),
+        values(&formatted.replace("\r\n", "\n")),
+        "{text:?} became {formatted:?}"
+    );
     assert_eq!(format(&formatted).as_deref(), Some(formatted.as_str()), "twice, of {text:?}");
     true
 }
@@ -115,7 +119,6 @@ fn the_test_suite() {
             left.push(id.as_str());
         }
     }
-    println!("{done} formatted, left alone: {left:?}");
     assert!(left.len() * 10 < done, "{done} formatted, left alone: {left:?}");
 }
 

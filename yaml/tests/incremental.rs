@@ -41,9 +41,12 @@ governance:
 ";
 
 /// The parts of a tree that can be compared.
-fn shape(tree: &SyntaxTree, text: &str) -> (Vec<(SyntaxKind, u32, u32, usize)>, Vec<Problem>) {
+type Shape = Vec<(SyntaxKind, u32, u32, usize)>;
+
+fn shape(tree: &SyntaxTree, text: &str) -> (Shape, Vec<Problem>) {
     let root = tree.root(text);
-    let nodes = root.descendants().map(|node| (node.kind(), node.range().start, node.range().end, node.descendants().count()));
+    let nodes =
+        root.descendants().map(|node| (node.kind(), node.range().start, node.range().end, node.descendants().count()));
     (nodes.collect(), tree.problems().to_vec())
 }
 
@@ -55,7 +58,8 @@ fn follow(text: &mut String, tree: &mut SyntaxTree, at: usize, len: usize, inser
     tree.edit(text, start..end, insert.len());
     let full = SyntaxTree::parse(text);
     let ((got, told), (expected, expected_told)) = (shape(tree, text), shape(&full, text));
-    let differs = got.iter().zip(&expected).position(|(got, expected)| got != expected).unwrap_or(got.len().min(expected.len()));
+    let differs =
+        got.iter().zip(&expected).position(|(got, expected)| got != expected).unwrap_or(got.len().min(expected.len()));
     assert!(
         got == expected && told == expected_told,
         "after {start}..{end} became {insert:?}: from node {differs} on\n{:?}\nin place of\n{:?}\n{told:?}\nin place of {expected_told:?}\n{before}\n--- became\n{text}",
@@ -66,7 +70,29 @@ fn follow(text: &mut String, tree: &mut SyntaxTree, at: usize, len: usize, inser
 
 #[test]
 fn every_small_edit_of_a_document() {
-    for insert in ["", "x", " ", "\n", "  ", ":", ": ", "- ", "#", " #", "\"", "'", "[", "{", "}", "|", "\n- a", "\n  b: c\n", "&a ", "---\n", "\t"] {
+    for insert in [
+        "",
+        "x",
+        " ",
+        "\n",
+        "  ",
+        ":",
+        ": ",
+        "- ",
+        "#",
+        " #",
+        "\"",
+        "'",
+        "[",
+        "{",
+        "}",
+        "|",
+        "\n- a",
+        "\n  b: c\n",
+        "&a ",
+        "---\n",
+        "\t",
+    ] {
         for at in 0..=DOCUMENT.len() {
             for len in [0, 1, 3, 17] {
                 if at + len > DOCUMENT.len() {

@@ -31,7 +31,10 @@ fn tiles(text: &str) {
     rebuilt.push_str(rest);
     assert_eq!(rebuilt, text);
     for problem in tree.problems() {
-        assert!(text.get(problem.range.start as usize..problem.range.end as usize).is_some(), "{problem:?} in {text:?}");
+        assert!(
+            text.get(problem.range.start as usize..problem.range.end as usize).is_some(),
+            "{problem:?} in {text:?}"
+        );
     }
 }
 
@@ -58,7 +61,11 @@ fn maps(text: &str) {
             last = source;
             let back = segments.to_decoded(source).unwrap();
             assert!(back <= offset, "{offset} leads to {source} and back to {back} in {text:?}");
-            let piece = segments.pieces().iter().find(|piece| piece.decoded.touches(offset) && (piece.decoded.end as usize) > offset).unwrap();
+            let piece = segments
+                .pieces()
+                .iter()
+                .find(|piece| piece.decoded.touches(offset) && (piece.decoded.end as usize) > offset)
+                .unwrap();
             if piece.verbatim {
                 assert!(text[source..].starts_with(character), "{character:?} at {source} in {text:?}");
                 assert_eq!(back, offset, "in {text:?}");
@@ -113,10 +120,67 @@ fn cut_test_cases() {
 
 fn fragments() -> impl Strategy<Value = String> {
     let parts = [
-        "a", "é", "😀", ": ", ":", "- ", "-", "? ", "?", "\n", "\n", "\n  ", "\n    ", "\r\n", "\r", "  ", " ", "\t", "{", "}", "[",
-        "]", ", ", ",", "|\n", ">\n", "|-\n  ", ">2\n", "\"", "'", "\\", "\\x", "\\n", "\\u12", "#", " # c", "&a ", "&b\n", "*a", "!!str ", "!t ",
-        "!<x> ", "<<", "---\n", "--- ", "...\n", "%YAML 1.2\n", "%TAG !e! x\n", "{{ x }}", "{% if %}\n", "@", "`", "~", "\u{feff}", "\u{0}",
-        "\u{85}", "key: ", "key:\n", "a: b\n", "  c: d\n", "- e\n",
+        "a",
+        "é",
+        "😀",
+        ": ",
+        ":",
+        "- ",
+        "-",
+        "? ",
+        "?",
+        "\n",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\r\n",
+        "\r",
+        "  ",
+        " ",
+        "\t",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        ",",
+        "|\n",
+        ">\n",
+        "|-\n  ",
+        ">2\n",
+        "\"",
+        "'",
+        "\\",
+        "\\x",
+        "\\n",
+        "\\u12",
+        "#",
+        " # c",
+        "&a ",
+        "&b\n",
+        "*a",
+        "!!str ",
+        "!t ",
+        "!<x> ",
+        "<<",
+        "---\n",
+        "--- ",
+        "...\n",
+        "%YAML 1.2\n",
+        "%TAG !e! x\n",
+        "{{ x }}",
+        "{% if %}\n",
+        "@",
+        "`",
+        "~",
+        "\u{feff}",
+        "\u{0}",
+        "\u{85}",
+        "key: ",
+        "key:\n",
+        "a: b\n",
+        "  c: d\n",
+        "- e\n",
     ];
     prop::collection::vec(prop::sample::select(parts.to_vec()), 0..24).prop_map(|parts| parts.concat())
 }
@@ -146,7 +210,19 @@ fn the_tree_says_what_it_holds() {
     assert_eq!(
         kinds,
         [
-            Comment, Document, Mapping, Entry, Plain, Colon, Anchor, Sequence, Bracket, Plain, Comma, SingleQuoted, Bracket,
+            Comment,
+            Document,
+            Mapping,
+            Entry,
+            Plain,
+            Colon,
+            Anchor,
+            Sequence,
+            Bracket,
+            Plain,
+            Comma,
+            SingleQuoted,
+            Bracket,
             Comment
         ]
     );

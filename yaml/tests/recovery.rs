@@ -79,7 +79,13 @@ fn check(report: &mut String, what: &str, broken: &str, block: &str, most: usize
         // It is YAML still; what it means is for others to judge.
         return;
     }
-    let lost: Vec<&String> = whole.as_object().unwrap().iter().filter(|(key, value)| *key != block && got.get(key) != Some(value)).map(|(key, _)| key).collect();
+    let lost: Vec<&String> = whole
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(key, value)| *key != block && got.get(key) != Some(value))
+        .map(|(key, _)| key)
+        .collect();
     if errors.len() > most || !lost.is_empty() {
         writeln!(report, "{what} (in {block}): lost {lost:?}, {errors:#?}").unwrap();
     }
@@ -202,7 +208,10 @@ fn the_text_ends_anywhere() {
         let whole: Value = parse(DOCUMENT).documents[0].root.to_json();
         let got = parsed.documents.first().map(|document| document.root.to_json()).unwrap_or_default();
         let block = blocks(&DOCUMENT[..at.max(1)]).last().unwrap().1.clone();
-        let complete = blocks(&DOCUMENT[..at]).into_iter().map(|(_, block)| block).filter(|name| *name != block && !name.is_empty());
+        let complete = blocks(&DOCUMENT[..at])
+            .into_iter()
+            .map(|(_, block)| block)
+            .filter(|name| *name != block && !name.is_empty());
         for name in complete {
             if got.get(&name) != whole.get(&name) {
                 writeln!(report, "cut at {at}: {name} is lost").unwrap();

@@ -21,15 +21,18 @@ fn every_case_gives_its_events_or_its_refusal() {
         if case.get("error").is_some() {
             if !refused {
                 count += 1;
-                writeln!(failures, "== {id} {name}: not refused\n{text}\n-- got\n{}", notation(&events(&tree, text))).unwrap();
+                writeln!(failures, "== {id} {name}: not refused\n{text}\n-- got\n{}", notation(&events(&tree, text)))
+                    .unwrap();
             }
             continue;
         }
         let got = notation(&events(&tree, text));
-        let expected: String = case["events"].as_str().unwrap().lines().map(|line| format!("{}\n", line.trim_start())).collect();
+        let expected: String =
+            case["events"].as_str().unwrap().lines().map(|line| format!("{}\n", line.trim_start())).collect();
         if refused || got != expected {
             count += 1;
-            let problems: Vec<_> = tree.problems().iter().map(|problem| (problem.kind, problem.range.slice(text))).collect();
+            let problems: Vec<_> =
+                tree.problems().iter().map(|problem| (problem.kind, problem.range.slice(text))).collect();
             writeln!(failures, "== {id} {name}\n{text}\n-- expected\n{expected}-- got {problems:?}\n{got}").unwrap();
         }
     }

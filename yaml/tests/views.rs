@@ -74,12 +74,16 @@ fn json_values() -> impl Strategy<Value = Value> {
         (-1e3..1e3f64).prop_map(Value::from),
         "[a-c \\n\t:#'\"{}\\[\\],.é~0-9-]{0,6}".prop_map(Value::from),
         any::<String>().prop_map(Value::from),
-        prop::sample::select(vec!["yes", "null", "~", "012", "1e3", "a: b", "a #b", "- x", "---", "", " ", "x:", "{{ y }}", "@a", "!t", "&a"]).prop_map(Value::from),
+        prop::sample::select(vec![
+            "yes", "null", "~", "012", "1e3", "a: b", "a #b", "- x", "---", "", " ", "x:", "{{ y }}", "@a", "!t", "&a"
+        ])
+        .prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("[a-z]{1,3}", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("[a-z]{1,3}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -158,11 +162,25 @@ deep:
 ";
 
 const PATHS: [&str; 14] = [
-    "name", "flow", "flow.a", "flow.b.1", "flow.c", "empty", "list", "list.0", "list.1", "list.1.two", "same.0", "same.1", "deep.er", "deep.er.est",
+    "name",
+    "flow",
+    "flow.a",
+    "flow.b.1",
+    "flow.c",
+    "empty",
+    "list",
+    "list.0",
+    "list.1",
+    "list.1.two",
+    "same.0",
+    "same.1",
+    "deep.er",
+    "deep.er.est",
 ];
 
 fn path(text: &str) -> Path {
-    let segments = text.split('.').map(|part| part.parse().map_or_else(|_| Segment::Key(part.to_owned()), Segment::Index));
+    let segments =
+        text.split('.').map(|part| part.parse().map_or_else(|_| Segment::Key(part.to_owned()), Segment::Index));
     Path(segments.collect())
 }
 
@@ -220,9 +238,15 @@ fn edits_keep_what_stands_around() {
                 - L
                 - x: 1 # who"#]],
     );
-    check(edits::replace(DOCUMENT, root, &path("empty"), &json!("now: something")), expect![[r#"empty: "now: something""#]]);
+    check(
+        edits::replace(DOCUMENT, root, &path("empty"), &json!("now: something")),
+        expect![[r#"empty: "now: something""#]],
+    );
     check(edits::insert(DOCUMENT, root, &path("list.1"), "four", &json!("4")), expect![[r#"    four: "4""#]]);
-    check(edits::insert(DOCUMENT, root, &path("flow.c"), "d", &json!([1, {"e": null}])), expect!["flow: {a: 1, b: [x, 'y'], c: {d: [1, {e: null}]}}"]);
+    check(
+        edits::insert(DOCUMENT, root, &path("flow.c"), "d", &json!([1, {"e": null}])),
+        expect!["flow: {a: 1, b: [x, 'y'], c: {d: [1, {e: null}]}}"],
+    );
     assert_eq!(edits::rename(root, &path("flow.b"), "a"), None, "the name is taken");
     assert_eq!(edits::insert(DOCUMENT, root, &path("flow"), "a", &json!(1)), None, "the key is there");
     assert_eq!(edits::replace(DOCUMENT, root, &path("nope"), &json!(1)), None);

@@ -149,7 +149,8 @@ impl Parser<'_> {
                 if (own.anchor && seen.anchor) || (own.tag && seen.tag) {
                     // It is two properties of one node only if no key follows that takes the second.
                     if is_break(self.here()) || !self.key_ahead() {
-                        let kind = if own.anchor && seen.anchor { ProblemKind::SecondAnchor } else { ProblemKind::SecondTag };
+                        let kind =
+                            if own.anchor && seen.anchor { ProblemKind::SecondAnchor } else { ProblemKind::SecondTag };
                         let start = self.records[mark].start as usize;
                         self.problem(kind, start, self.trimmed(start, self.pos));
                     }
@@ -176,7 +177,8 @@ impl Parser<'_> {
                     if alone && self.records[mark].kind == SyntaxKind::Alias {
                         // The properties above are those of the mapping, not of the alias that is its first key.
                         self.problems.retain(|problem| {
-                            problem.kind != ProblemKind::AliasProperty || problem.range.start != self.records[mark].start
+                            problem.kind != ProblemKind::AliasProperty
+                                || problem.range.start != self.records[mark].start
                         });
                     }
                     self.structure_tab_before(self.records[mark].start as usize);
@@ -228,7 +230,8 @@ impl Parser<'_> {
         let Some(first) = self.records.get(mark).copied() else { return false };
         let here = self.mark();
         self.trivia();
-        let over = !self.at_end() && self.fresh() && self.column() == column && (self.key_ahead() || self.indicates(b'-'));
+        let over =
+            !self.at_end() && self.fresh() && self.column() == column && (self.key_ahead() || self.indicates(b'-'));
         let behind = self.line_end(self.pos);
         self.back_to(here);
         if over {
@@ -342,7 +345,9 @@ impl Parser<'_> {
                     self.problem(ProblemKind::MultilineKey, start, self.line_end(start));
                 }
             }
-            b':' if self.indicates(b':') => return if column.is_some() || properties.any() { Atom::Key } else { self.unexpected() },
+            b':' if self.indicates(b':') => {
+                return if column.is_some() || properties.any() { Atom::Key } else { self.unexpected() };
+            }
             _ if self.plain_begins(false) => {
                 let (end, stop_at, stop) = self.plain_line(start, false);
                 if stop == Stop::Colon {
@@ -638,8 +643,10 @@ impl Parser<'_> {
     fn keyless(&mut self, inner: Context, mark: usize) {
         let start = self.pos;
         let (end, stop_at, _) = self.plain_line(start, false);
-        let word = self.bytes[start..end].iter().position(|byte| super::parser::is_blank(*byte)).map_or(end, |at| start + at);
-        let name = start < word && self.bytes[start..word].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let word =
+            self.bytes[start..end].iter().position(|byte| super::parser::is_blank(*byte)).map_or(end, |at| start + at);
+        let name = start < word
+            && self.bytes[start..word].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         if !name {
             let line = self.trimmed_line_end(start);
             let kind = if self.plain_begins(false) { ProblemKind::MissingColon } else { ProblemKind::StrayText };
@@ -657,7 +664,8 @@ impl Parser<'_> {
             return self.stray_lines(inner.n);
         }
         self.trivia();
-        let nested = !self.at_end() && self.fresh() && self.column() > inner.n && (self.key_ahead() || self.indicates(b'-'));
+        let nested =
+            !self.at_end() && self.fresh() && self.column() > inner.n && (self.key_ahead() || self.indicates(b'-'));
         if nested {
             let node = self.open_at(mark, SyntaxKind::Entry, BROKEN);
             self.block_value(inner, After::Colon);

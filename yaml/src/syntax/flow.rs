@@ -73,7 +73,9 @@ impl Parser<'_> {
                     between = false;
                 }
                 _ => {
-                    if between {
+                    // A line that misses its indentation may go on with the text before: that one mistake is told.
+                    let misplaced = self.fresh() && (self.indent as i32) <= n;
+                    if between && !misplaced {
                         self.problem(ProblemKind::MissingComma, self.pos, self.pos + 1);
                         self.widen_last_problem();
                     }

@@ -48,7 +48,9 @@ impl SyntaxTree {
     fn reread(&self, text: &str, range: &Range<usize>, inserted: usize) -> Option<(Vec<usize>, Change)> {
         let loose = |problem: &Problem| has_far_effects(problem.kind);
         let new = text.get(range.start..range.start + inserted)?;
-        if self.problems.iter().any(loose) || new.bytes().any(|byte| byte < b' ' && !matches!(byte, b'\n' | b'\r' | b'\t') || byte == 0x7f) {
+        if self.problems.iter().any(loose)
+            || new.bytes().any(|byte| byte < b' ' && !matches!(byte, b'\n' | b'\r' | b'\t') || byte == 0x7f)
+        {
             return None;
         }
         let document = self.only_document()?;
@@ -104,7 +106,9 @@ impl SyntaxTree {
                 let record = self.records[*child];
                 (record.start as usize) < at && at <= record.end as usize
             };
-            let is_block = |record: Record| matches!(record.kind, SyntaxKind::Mapping | SyntaxKind::Sequence) && record.flags & FLOW == 0;
+            let is_block = |record: Record| {
+                matches!(record.kind, SyntaxKind::Mapping | SyntaxKind::Sequence) && record.flags & FLOW == 0
+            };
             // Behind the last collection of the document nothing is around; it may still be the one that goes on.
             let begun = |child: &usize| parent == document && (self.records[*child].start as usize) < at;
             let mut contents = self.children(parent).filter(|child| self.records[*child].kind.is_content());
@@ -161,7 +165,15 @@ impl SyntaxTree {
 
     /// Reads the parts of a collection from the place's first on, up to an old one behind the edit, or to the end of the
     /// collection if that is where it was.
-    fn again(&self, text: &str, place: &Place, first: usize, depth: usize, range: &Range<usize>, inserted: usize) -> Option<Change> {
+    fn again(
+        &self,
+        text: &str,
+        place: &Place,
+        first: usize,
+        depth: usize,
+        range: &Range<usize>,
+        inserted: usize,
+    ) -> Option<Change> {
         let delta = inserted as i64 - range.len() as i64;
         let old_start = self.records[first].start;
         let behind_edit = range.start + inserted;
@@ -214,7 +226,15 @@ impl SyntaxTree {
     }
 
     /// The collection ends at the parser's place: fine, if the old one ended there too.
-    fn at_collection_end(&self, text: &str, parser: Parser<'_>, node: usize, first: usize, range: &Range<usize>, delta: i64) -> Option<Change> {
+    fn at_collection_end(
+        &self,
+        text: &str,
+        parser: Parser<'_>,
+        node: usize,
+        first: usize,
+        range: &Range<usize>,
+        delta: i64,
+    ) -> Option<Change> {
         let end = node + 1 + self.records[node].size as usize;
         let comments = self.records[end..].iter().take_while(|record| record.kind == SyntaxKind::Comment).count();
         let next = self.records.get(end + comments);
@@ -225,9 +245,8 @@ impl SyntaxTree {
             None => pos.max(i64::from(self.records[0].end)),
         };
         // What follows must be a part or a marker: anything else was read for a reason that is not known here.
-        let known = next.is_none_or(|next| {
-            matches!(next.kind, SyntaxKind::Entry | SyntaxKind::Item | SyntaxKind::DocumentEnd)
-        });
+        let known =
+            next.is_none_or(|next| matches!(next.kind, SyntaxKind::Entry | SyntaxKind::Item | SyntaxKind::DocumentEnd));
         let at_end = next.is_some() || parser.is_at_end_of_text();
         let same_line = next.is_none() || line as i64 - delta > range.end as i64;
         if !known || !at_end || !same_line || pos != old_end || old_end < range.end as i64 {
@@ -296,5 +315,12 @@ fn line_start(text: &str, at: usize) -> usize {
 
 /// Whether a problem changes how later lines are reported.
 fn has_far_effects(kind: ProblemKind) -> bool {
-    matches!(kind, ProblemKind::Indentation | ProblemKind::Tab | ProblemKind::TooDeep | ProblemKind::ControlCharacter | ProblemKind::SecondRoot)
+    matches!(
+        kind,
+        ProblemKind::Indentation
+            | ProblemKind::Tab
+            | ProblemKind::TooDeep
+            | ProblemKind::ControlCharacter
+            | ProblemKind::SecondRoot
+    )
 }

@@ -15,8 +15,8 @@ use std::fmt;
 
 use aikit_core::TextRange;
 
-pub(crate) use problem::{quoted, unquoted_template};
 pub use problem::{Problem, ProblemKind};
+pub(crate) use problem::{quoted, unquoted_template};
 
 /// What a node of the lossless tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -198,7 +198,11 @@ impl<'t> SyntaxNode<'t> {
     /// All nodes inside, parents before their children.
     pub fn descendants(&self) -> impl Iterator<Item = SyntaxNode<'t>> + use<'t> {
         let (tree, text) = (self.tree, self.text);
-        (self.index + 1..self.index + 1 + self.record().size as usize).map(move |index| SyntaxNode { tree, text, index })
+        (self.index + 1..self.index + 1 + self.record().size as usize).map(move |index| SyntaxNode {
+            tree,
+            text,
+            index,
+        })
     }
 
     /// The decoded text of a scalar; nothing for other nodes.

@@ -497,10 +497,8 @@ impl<'t> Parser<'t> {
                 for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| odd(**byte)) {
                     let at = chunk * 4096 + at;
                     if told < 20 {
-                        self.problems.push(Problem {
-                            kind: ProblemKind::ControlCharacter,
-                            range: TextRange::new(at, at + 1),
-                        });
+                        self.problems
+                            .push(Problem { kind: ProblemKind::ControlCharacter, range: TextRange::new(at, at + 1) });
                     }
                     told += 1;
                 }

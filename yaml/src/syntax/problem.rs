@@ -65,7 +65,9 @@ impl Problem {
         use ProblemKind::*;
         let at = self.range.slice(text);
         let (message, help) = match self.kind {
-            MissingColon => ("this line is neither a `key: value` nor the continuation of a text", "add a colon behind the key"),
+            MissingColon => {
+                ("this line is neither a `key: value` nor the continuation of a text", "add a colon behind the key")
+            }
             SecondColon => (
                 "a second `: ` stands in this value",
                 "quote the text if the colon belongs to it, or begin the mapping on a line of its own",
@@ -107,12 +109,17 @@ impl Problem {
             Template => return unquoted_template(text, self.range),
             TemplateLine => {
                 let message = "a template stands where a key or an item should";
-                return Diagnostic::new(codes::YAML_UNQUOTED_TEMPLATE, self.range, message)
-                    .with_help("templates belong into values; use `switch`, `when` or `map` to choose or repeat steps");
+                return Diagnostic::new(codes::YAML_UNQUOTED_TEMPLATE, self.range, message).with_help(
+                    "templates belong into values; use `switch`, `when` or `map` to choose or repeat steps",
+                );
             }
             Escape => ("this escape is not known", "write `\\\\` for a backslash, or use single quotes"),
-            BlockHeader => ("this is not a header of a block text", "`|` or `>`, then `1`…`9` and `+` or `-` if needed"),
-            BlockIndent => ("this line is indented less than the text that it belongs to", "indent all lines of the text alike"),
+            BlockHeader => {
+                ("this is not a header of a block text", "`|` or `>`, then `1`…`9` and `+` or `-` if needed")
+            }
+            BlockIndent => {
+                ("this line is indented less than the text that it belongs to", "indent all lines of the text alike")
+            }
             BlockLeadingSpaces => {
                 ("an empty line above the text has more spaces than the text", "remove the spaces of the empty line")
             }
@@ -120,7 +127,9 @@ impl Problem {
             MultilineKey => ("a key must stand on one line", "write it on one line, or behind `? `"),
             SecondAnchor => ("a value has one anchor", "remove one of them"),
             SecondTag => ("a value has one tag", "remove one of them"),
-            PropertyBeforeDash => ("a tag or an anchor cannot stand before `- ` on the same line", "put it on the line above"),
+            PropertyBeforeDash => {
+                ("a tag or an anchor cannot stand before `- ` on the same line", "put it on the line above")
+            }
             AliasProperty => ("an alias has neither tag nor anchor", "remove the tag or the anchor"),
             EmptyName => ("a name is missing", "write the name directly behind the sign"),
             TagSyntax => ("this is not a tag", "write `!name`, `!!name` or `!<uri>` and a blank behind it"),
@@ -160,7 +169,9 @@ impl Problem {
                 Some((format!("Add `{close}`"), TextRange::empty(end), close.to_owned()))
             }
             ProblemKind::MissingComma => Some(("Add a comma".to_owned(), TextRange::empty(start), ", ".to_owned())),
-            ProblemKind::StrayBracket | ProblemKind::ExtraComma => Some(("Remove it".to_owned(), self.range, String::new())),
+            ProblemKind::StrayBracket | ProblemKind::ExtraComma => {
+                Some(("Remove it".to_owned(), self.range, String::new()))
+            }
             ProblemKind::ClosingBracketIndent | ProblemKind::FlowIndent => {
                 Some(("Indent it".to_owned(), TextRange::empty(start), "  ".to_owned()))
             }

@@ -56,7 +56,7 @@ impl Parser<'_> {
     pub(super) fn plain_begins(&self, flow: bool) -> bool {
         let next = self.at(self.pos + 1);
         match self.here() {
-            b'-' | b'?' | b':' => !is_space(next) && !(flow && is_flow_indicator(next)),
+            b'-' | b'?' | b':' => !(is_space(next) || flow && is_flow_indicator(next)),
             b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%' | b'@'
             | b'`' => false,
             byte => !is_space(byte),
@@ -110,7 +110,8 @@ impl Parser<'_> {
                 || self.here() == b'#'
                 || self.at_marker()
                 || (flow && is_flow_indicator(self.here()))
-                || (self.here() == b':' && (is_space(self.at(self.pos + 1)) || (flow && is_flow_indicator(self.at(self.pos + 1)))));
+                || (self.here() == b':'
+                    && (is_space(self.at(self.pos + 1)) || (flow && is_flow_indicator(self.at(self.pos + 1)))));
             if ends {
                 self.look_back(here);
                 break;
@@ -201,8 +202,8 @@ impl Parser<'_> {
     /// Checks the escape at `at` and gives the place behind it.
     fn escape(&mut self, at: usize, one_line: bool) -> usize {
         let digits = match self.at(at + 1) {
-            b'0' | b'a' | b'b' | b't' | b'\t' | b'n' | b'v' | b'f' | b'r' | b'e' | b' ' | b'"' | b'/' | b'\\' | b'N' | b'_'
-            | b'L' | b'P' => return at + 2,
+            b'0' | b'a' | b'b' | b't' | b'\t' | b'n' | b'v' | b'f' | b'r' | b'e' | b' ' | b'"' | b'/' | b'\\'
+            | b'N' | b'_' | b'L' | b'P' => return at + 2,
             // The break behind it is joined to the scalar like any other.
             b'\n' | b'\r' if !one_line || at + 1 < self.bytes.len() => return at + 1,
             b'x' => 2,
@@ -220,7 +221,13 @@ impl Parser<'_> {
         if code.is_some_and(|code| code <= 0x10_ffff) {
             return at + 2 + digits;
         }
-        let end = at + 2 + self.bytes[(at + 2).min(self.bytes.len())..].iter().take(digits).take_while(|b| b.is_ascii_hexdigit()).count();
+        let end = at
+            + 2
+            + self.bytes[(at + 2).min(self.bytes.len())..]
+                .iter()
+                .take(digits)
+                .take_while(|b| b.is_ascii_hexdigit())
+                .count();
         self.problem(ProblemKind::Escape, at, end);
         end
     }
