@@ -405,6 +405,35 @@ fn lines_of_lua_are_stepped_and_looked_into() {
 }
 
 #[test]
+fn large_tables_of_lua_are_read_by_pages() {
+    let home = tempfile::tempdir().unwrap();
+    let large = "made = {}\n          for n = 1, 100000 do made[n] = {n = n} end\n          vars.kept = 7\n          local routine =";
+    let source = LUA.replace("local routine =", large);
+    let line = source.lines().position(|line| line.contains("local total")).unwrap() + 1;
+    let mut client = Client::launch(home.path(), &source, json!([{ "line": line }]), json!({}));
+    assert_eq!(client.stopped().0, "breakpoint");
+    let globals = client.group("Globals");
+    let names: Vec<&str> = globals.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["ctx", "vars", "made"]);
+    assert_eq!(globals[1].1, "{kept: 7}");
+    let top = client.ok("stackTrace", json!({ "threadId": 1 }))["stackFrames"][0]["id"].clone();
+    let scopes = client.ok("scopes", json!({ "frameId": top }));
+    let scope = scopes["scopes"].as_array().unwrap().iter().find(|scope| scope["name"] == "Globals").unwrap();
+    let inside = client.ok("variables", json!({ "variablesReference": scope["variablesReference"] }));
+    let made = &inside["variables"][2];
+    assert_eq!(made["indexedVariables"], 100_000);
+    let page =
+        json!({ "variablesReference": made["variablesReference"], "filter": "indexed", "start": 99_990, "count": 20 });
+    let page = client.ok("variables", page);
+    let page = page["variables"].as_array().unwrap();
+    assert_eq!(page.len(), 10);
+    assert_eq!((&page[9]["name"], &page[9]["value"]), (&json!("100000"), &json!("{n: 100000}")));
+    client.ok("continue", json!({ "threadId": 1 }));
+    client.event("exited");
+    client.end();
+}
+
+#[test]
 fn breakpoints_in_lua_have_conditions_hits_and_logs() {
     let home = tempfile::tempdir().unwrap();
     let breakpoints = json!([

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::{
     Launcher,
     breakpoints::{Breakpoints, Target},
-    handles::{Handles, Owner},
+    handles::{Handles, Owner, Wanted},
     run::Run,
     show,
 };
@@ -194,14 +194,7 @@ impl Session {
                 let debugger = self.held()?.debugger.clone();
                 show::scopes(&debugger, &mut self.handles, owner).ok_or_else(|| "the frame is gone".into())
             }
-            "variables" => {
-                self.held()?;
-                let number = |name: &str| arguments[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-                let indexed = arguments["filter"].as_str().map(|filter| filter == "indexed");
-                let inside =
-                    self.handles.inside(number("variablesReference"), indexed, number("start"), number("count"));
-                inside.map(|inside| json!({ "variables": inside })).ok_or_else(|| "the value is gone".into())
-            }
+            "variables" => self.variables(arguments).await,
             "evaluate" => self.evaluate(arguments).await,
             "setVariable" => self.set_variable(arguments).await,
             "completions" => {
@@ -331,6 +324,22 @@ impl Session {
         let text = arguments["expression"].as_str().unwrap_or_default();
         let value = debugger.evaluate(moment, frame, text).await?;
         Ok(Value::Object(self.handles.shown(&value)))
+    }
+
+    async fn variables(&mut self, arguments: &Value) -> Answer {
+        let debugger = self.held()?.debugger.clone();
+        let number = |name: &str| arguments[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let (reference, start, count) = (number("variablesReference"), number("start"), number("count"));
+        if let Some(Wanted { owner, path, start, count }) = self.handles.wanted(reference, start, count) {
+            // A script that went on cannot be asked any more: what was read is shown.
+            if let Ok(shown) = debugger.page(owner.moment, owner.frame, path, start, count).await {
+                let page = self.handles.page(reference, start, shown);
+                return page.map(|page| json!({ "variables": page })).ok_or_else(|| "the value is gone".into());
+            }
+        }
+        let indexed = arguments["filter"].as_str().map(|filter| filter == "indexed");
+        let inside = self.handles.inside(reference, indexed, start, count);
+        inside.map(|inside| json!({ "variables": inside })).ok_or_else(|| "the value is gone".into())
     }
 
     async fn set_variable(&mut self, arguments: &Value) -> Answer {

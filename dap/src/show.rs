@@ -1,6 +1,9 @@
 //! Where the run stands, as a client sees it: frames, scopes, values, completions.
 
-use aikit_runtime::debug::{Debugger, FrameKind, ThreadId};
+use aikit_runtime::debug::{
+    Debugger, FrameKind, ThreadId,
+    script::{GLOBALS, LOCALS, UPVALUES},
+};
 use serde_json::{Value, json};
 
 use crate::handles::{Handles, Owner};
@@ -38,19 +41,30 @@ pub fn stack(debugger: &Debugger, handles: &mut Handles, source: &Value, argumen
 /// The groups of variables of a frame.
 pub fn scopes(debugger: &Debugger, handles: &mut Handles, owner: Owner) -> Option<Value> {
     let moment = debugger.moment(owner.moment)?;
-    let groups = moment.frames.get(owner.frame)?.groups();
-    let scope = |(name, value): (&str, Value)| {
+    let frame = moment.frames.get(owner.frame)?;
+    let scope = |(name, value): (&'static str, Value)| {
         let count = value.as_object().map_or(0, serde_json::Map::len);
+        let script = if frame.kind == FrameKind::Script { script_group(name) } else { None };
         let mut scope = json!({
             "name": name, "namedVariables": count, "expensive": false,
-            "variablesReference": handles.group(value, owner),
+            "variablesReference": handles.group(value, owner, script, &frame.cut),
         });
         if name == "Locals" {
             scope["presentationHint"] = "locals".into();
         }
         scope
     };
-    Some(json!({ "scopes": groups.into_iter().map(scope).collect::<Vec<_>>() }))
+    Some(json!({ "scopes": frame.groups().into_iter().map(scope).collect::<Vec<_>>() }))
+}
+
+/// The variables of a script by the name that people see.
+fn script_group(name: &str) -> Option<&'static str> {
+    match name {
+        "Locals" => Some(LOCALS),
+        "Upvalues" => Some(UPVALUES),
+        "Globals" => Some(GLOBALS),
+        _ => None,
+    }
 }
 
 /// What failed where a thread stands.

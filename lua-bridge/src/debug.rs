@@ -5,24 +5,25 @@ use std::time::{Duration, Instant};
 
 use aikit_core::RunError;
 use aikit_runtime::{
-    debug::script::{PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Wishes},
+    debug::script::{
+        GLOBALS, LOCALS, PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Shown,
+        UPVALUES, Wishes,
+    },
     scripts::engine::{EngineHost, HostEvent},
 };
 use mlua::{Function, HookTriggers, Lua, Table, Thread, Value, debug::Debug, thread::ThreadStatus};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::{
     engine::{TICK, hook},
     frames::{self, Variable},
     state::State,
+    surface,
+    values::{self, Show},
 };
 
 /// How many frames are shown.
 const FRAMES: usize = 64;
-/// How many values of a frame's variables are shown, those inside of tables counted.
-const VALUES: usize = 20_000;
-/// How deep tables are shown.
-const DEPTH: usize = 12;
 /// How long an expression of a person may run.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -43,6 +44,13 @@ end";
 
 /// Where [`SCOPE`] is kept.
 const SCOPE_KEY: &str = "aikit.scope";
+
+/// Prepares a state for debuggers, before any script runs.
+pub(crate) fn prepare(lua: &Lua) -> mlua::Result<()> {
+    let scope: Function = lua.load(SCOPE).set_name("=[aikit]").eval()?;
+    lua.set_named_registry_value(SCOPE_KEY, scope)?;
+    values::prepare(lua)
+}
 
 /// Until when a script runs on.
 #[derive(Debug, Clone)]
@@ -219,7 +227,8 @@ fn breakpoints(lua: &Lua, state: &State, line: u32) -> Vec<(u64, Vec<Json>)> {
 /// Stands still until the order to go on comes.
 fn stop(lua: &Lua, state: &State, reason: ScriptReason) -> mlua::Result<()> {
     let host = state.host()?;
-    let mut report = ScriptReport::Stopped { reason, frames: capture(lua, state) };
+    let (frames, globals) = capture(lua, state);
+    let mut report = ScriptReport::Stopped { reason, frames, globals };
     loop {
         match ask(host.as_ref(), &report) {
             // The script is being stopped: the hook sees to that.
@@ -241,7 +250,11 @@ fn stop(lua: &Lua, state: &State, reason: ScriptReason) -> mlua::Result<()> {
             }
             Ok(ScriptOrder::Evaluate { frame, text }) => {
                 let result = evaluate(lua, state, frame, &text);
-                report = ScriptReport::Value { result, frames: capture(lua, state) };
+                let (frames, globals) = capture(lua, state);
+                report = ScriptReport::Changed { result, frames, globals };
+            }
+            Ok(ScriptOrder::Page { frame, path, start, count }) => {
+                report = ScriptReport::Page { result: page(lua, state, frame, &path, start, count) };
             }
         }
     }
@@ -298,20 +311,41 @@ fn levels(lua: &Lua, state: &State) -> Vec<Level> {
     found
 }
 
-/// The frames with their variables.
-fn capture(lua: &Lua, state: &State) -> Vec<ScriptFrame> {
-    let shown = |Level { level, name, line }: Level| {
-        let mut left = VALUES;
+/// The frames with their variables, and what is global.
+fn capture(lua: &Lua, state: &State) -> (Vec<ScriptFrame>, Shown) {
+    let mut show = Show::some(lua);
+    let mut frames = Vec::new();
+    for Level { level, name, line } in levels(lua, state) {
         // A frame that cannot be read is shown without variables.
-        let mut table = |variables: mlua::Result<Vec<Variable>>| {
+        let mut group = |group: &str, variables: mlua::Result<Vec<Variable>>| {
             let variables = variables.unwrap_or_default();
-            let named = variables.into_iter().map(|v| (v.name, json(&v.value, 0, &mut left)));
-            Json::Object(named.collect::<Map<_, _>>())
+            show.variables(group, variables.into_iter().map(|variable| (variable.name, variable.value)))
         };
-        let (locals, upvalues) = (table(frames::locals(lua, level)), table(frames::upvalues(lua, level)));
-        ScriptFrame { name, line, locals, upvalues }
+        let locals = group(LOCALS, frames::locals(lua, level));
+        let upvalues = group(UPVALUES, frames::upvalues(lua, level));
+        frames.push(ScriptFrame { name, line, locals, upvalues });
+    }
+    let globals = Show::some(lua).variables(GLOBALS, surface::seen(lua, state));
+    (frames, globals)
+}
+
+/// A page of a table, by the names that lead to it.
+fn page(lua: &Lua, state: &State, frame: usize, path: &[String], start: usize, count: usize) -> Result<Json, String> {
+    let gone = || "the value is gone".to_owned();
+    let [group, name, inner @ ..] = path else { return Err(gone()) };
+    let level = levels(lua, state).get(frame).map(|found| found.level).ok_or_else(gone)?;
+    let read = |variables: mlua::Result<Vec<Variable>>| {
+        let variables = variables.unwrap_or_default();
+        variables.into_iter().rev().find(|variable| variable.name == *name).map(|variable| variable.value)
     };
-    levels(lua, state).into_iter().map(shown).collect()
+    let root = match group.as_str() {
+        LOCALS => read(frames::locals(lua, level)),
+        UPVALUES => read(frames::upvalues(lua, level)),
+        _ => surface::seen(lua, state).into_iter().find(|(known, _)| known == name).map(|(_, value)| value),
+    };
+    let found = inner.iter().try_fold(root.ok_or_else(gone)?, |value, name| values::entry(lua, &value, name));
+    let shown = values::page(lua, &found.ok_or_else(gone)?, path, start, count)?;
+    serde_json::to_value(shown).map_err(|error| error.to_string())
 }
 
 /// The value of an expression, or of a statement, in a frame. Variables that it changes are changed.
@@ -344,14 +378,7 @@ fn evaluate_at(lua: &Lua, level: usize, text: &str) -> mlua::Result<Json> {
         names.raw_set(variable.name.as_str(), true)?;
         values.raw_set(variable.name.as_str(), &variable.value)?;
     }
-    let scope: Function = match lua.named_registry_value::<Option<Function>>(SCOPE_KEY)? {
-        Some(scope) => scope,
-        None => {
-            let scope: Function = lua.load(SCOPE).set_name("=[aikit]").eval()?;
-            lua.set_named_registry_value(SCOPE_KEY, &scope)?;
-            scope
-        }
-    };
+    let scope: Function = lua.named_registry_value(SCOPE_KEY)?;
     let environment: Table = scope.call((&names, &values, lua.globals()))?;
     let load = |code: String| {
         let chunk = lua.load(code).set_name("=expression").set_environment(environment.clone());
@@ -370,52 +397,5 @@ fn evaluate_at(lua: &Lua, level: usize, text: &str) -> mlua::Result<Json> {
             }
         }
     }
-    Ok(json(&result, 0, &mut VALUES.clone()))
-}
-
-/// A value as JSON, as far as it goes; no code of the script runs.
-fn json(value: &Value, depth: usize, left: &mut usize) -> Json {
-    *left = left.saturating_sub(1);
-    match value {
-        Value::Nil => Json::Null,
-        Value::LightUserData(pointer) if pointer.0.is_null() => Json::Null,
-        Value::Boolean(truth) => Json::Bool(*truth),
-        Value::Integer(integer) => Json::from(*integer),
-        Value::Number(number) => {
-            serde_json::Number::from_f64(*number).map_or_else(|| Json::String(number.to_string()), Json::Number)
-        }
-        Value::String(text) => Json::String(text.to_string_lossy()),
-        Value::Table(table) if depth < DEPTH && *left > 0 => json_table(table, depth, left),
-        Value::Table(_) => Json::String("…".into()),
-        other => Json::String(format!("<{}>", other.type_name())),
-    }
-}
-
-fn json_table(table: &Table, depth: usize, left: &mut usize) -> Json {
-    let length = table.raw_len();
-    let (mut items, mut named) = (Vec::new(), Vec::new());
-    for i in 1..=length {
-        if *left == 0 {
-            break;
-        }
-        items.push(json(&table.raw_get(i).unwrap_or(Value::Nil), depth + 1, left));
-    }
-    for (key, item) in table.clone().pairs::<Value, Value>().flatten() {
-        let name = match &key {
-            Value::Integer(i) if usize::try_from(*i).is_ok_and(|i| (1..=length).contains(&i)) => continue,
-            _ if *left == 0 => break,
-            Value::String(text) => text.to_string_lossy(),
-            other => match json(other, DEPTH, left) {
-                Json::String(text) => text,
-                plain => plain.to_string(),
-            },
-        };
-        named.push((name, json(&item, depth + 1, left)));
-    }
-    if named.is_empty() && length > 0 {
-        return Json::Array(items);
-    }
-    named.sort_by(|a, b| a.0.cmp(&b.0));
-    let numbered = (1..).zip(items).map(|(i, item): (usize, Json)| (i.to_string(), item));
-    Json::Object(numbered.chain(named).collect())
+    Ok(values::whole(lua, &result))
 }

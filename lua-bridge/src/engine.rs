@@ -69,6 +69,8 @@ impl LuaEngine {
         let state = State::default();
         lua.load(SANDBOX).set_name("=[aikit]").exec()?;
         surface::install(&lua, &state)?;
+        surface::remember(&lua)?;
+        debug::prepare(&lua)?;
         debug::arm(&lua, &state)?;
         let traced = state.clone();
         let handler = lua.create_function(move |lua, error: Value| {

@@ -10,6 +10,7 @@ mod manual;
 mod split;
 mod state;
 mod surface;
+mod values;
 mod vars;
 
 use std::sync::Arc;

@@ -73,10 +73,56 @@ pub(crate) fn install(lua: &Lua, state: &State) -> mlua::Result<()> {
     Ok(())
 }
 
+/// Members of `ctx` that say for whom a script runs.
+const CONTEXT: [&str; 4] = ["tenant", "user", "app_id", "session"];
+/// Members of `ctx` that are values of the run.
+const RUN: [&str; 3] = ["inputs", "state", "steps"];
+/// Where the names are kept of the globals that no script made.
+const KNOWN_KEY: &str = "aikit.known";
+
+/// Remembers which globals no script made.
+pub(crate) fn remember(lua: &Lua) -> mlua::Result<()> {
+    let known = lua.create_table()?;
+    for pair in lua.globals().pairs::<Value, Value>() {
+        known.raw_set(pair?.0, true)?;
+    }
+    lua.set_named_registry_value(KNOWN_KEY, known)
+}
+
+/// The values that every function sees, for a person who looks: those of `ctx`, the shared ones, and the globals that
+/// scripts made.
+pub(crate) fn seen(lua: &Lua, state: &State) -> Vec<(String, Value)> {
+    let gather = || -> mlua::Result<Vec<(String, Value)>> {
+        let globals = lua.globals();
+        let ctx = lua.create_table()?;
+        if let Some(known) = globals.raw_get::<Option<Table>>("ctx")? {
+            for name in CONTEXT.into_iter().chain(RUN) {
+                ctx.raw_set(name, known.raw_get::<Value>(name)?)?;
+            }
+        }
+        let mut seen = vec![("ctx".to_owned(), Value::Table(ctx)), ("vars".to_owned(), vars::all(lua, state)?)];
+        let known: Table = lua.named_registry_value(KNOWN_KEY)?;
+        let mut own = Vec::new();
+        for pair in globals.pairs::<Value, Value>() {
+            let (name, value) = pair?;
+            if let Value::String(text) = &name
+                && !known.raw_get::<bool>(&name)?
+            {
+                own.push((text.to_string_lossy(), value));
+            }
+        }
+        own.sort_by(|a, b| a.0.cmp(&b.0));
+        seen.extend(own);
+        Ok(seen)
+    };
+    // A person who looks must not be what makes a script fail.
+    gather().unwrap_or_default()
+}
+
 /// Sets the members of `ctx` that are values of the job.
 pub(crate) fn set_values(lua: &Lua, job: &ScriptJob) -> mlua::Result<()> {
     let Some(ctx) = lua.globals().raw_get::<Option<Table>>("ctx")? else { return Ok(()) };
-    for name in ["tenant", "user", "app_id", "session"] {
+    for name in CONTEXT {
         ctx.raw_set(name, to_lua(lua, job.context.get(name).unwrap_or(&Json::Null))?)?;
     }
     let empty = json!({});

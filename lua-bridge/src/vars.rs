@@ -50,6 +50,15 @@ pub(crate) fn table(lua: &Lua, state: &State, raise: &Function) -> mlua::Result<
     Ok(vars)
 }
 
+/// All shared values as one table, for a person who looks.
+pub(crate) fn all(lua: &Lua, state: &State) -> mlua::Result<Value> {
+    let all = lua.create_table()?;
+    for name in state.host()?.vars().names() {
+        all.raw_set(name.as_str(), read(lua, state, &name)?)?;
+    }
+    Ok(Value::Table(all))
+}
+
 fn read(lua: &Lua, state: &State, name: &str) -> mlua::Result<Value> {
     let host = state.host()?;
     let revision = host.vars().revision_of(name);

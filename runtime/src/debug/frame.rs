@@ -6,7 +6,10 @@ use aikit_core::RunError;
 use aikit_spec::words::ErrorGlob;
 use serde_json::{Map, Value};
 
-use super::ThreadId;
+use super::{
+    ThreadId,
+    script::{Cut, GLOBALS, LOCALS, UPVALUES},
+};
 
 /// A step that is about to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,8 +78,10 @@ pub struct Frame {
     pub kind: FrameKind,
     /// Line of the document, from 1.
     pub line: u32,
-    /// What can be read there, by name: roots of expressions; `locals` and `upvalues` of a script.
+    /// What can be read there, by name: roots of expressions; `locals`, `upvalues` and `globals` of a script.
     pub scope: Value,
+    /// What is missing in the scope because it is large; a script that stands still is asked for it.
+    pub cut: Arc<[Cut]>,
 }
 
 /// Roots that every step sees and that do not change while the run goes on.
@@ -88,7 +93,7 @@ impl Frame {
         if self.kind != FrameKind::Script {
             return self.scope.clone();
         }
-        let groups = ["upvalues", "locals"].into_iter().filter_map(|name| self.scope.get(name)?.as_object());
+        let groups = [GLOBALS, UPVALUES, LOCALS].into_iter().filter_map(|name| self.scope.get(name)?.as_object());
         Value::Object(groups.flatten().map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
@@ -97,7 +102,9 @@ impl Frame {
         const OWN: &[&str] = &["inputs", "state", "steps", "request"];
         let named = |name: &str| self.scope.get(name).cloned().unwrap_or_default();
         let mut groups: Vec<(&'static str, Value)> = match self.kind {
-            FrameKind::Script => vec![("Locals", named("locals")), ("Upvalues", named("upvalues"))],
+            FrameKind::Script => {
+                vec![("Locals", named(LOCALS)), ("Upvalues", named(UPVALUES)), ("Globals", named(GLOBALS))]
+            }
             FrameKind::Model | FrameKind::Tool => vec![("Request", named("request"))],
             FrameKind::Run | FrameKind::Step => {
                 let pick = |wanted: &dyn Fn(&str) -> bool| -> Value {

@@ -27,7 +27,7 @@ pub use self::{
 };
 use self::{
     frame::Entered,
-    script::{Resume, ScriptOrder},
+    script::{Resume, ScriptOrder, Shown},
 };
 
 /// A thread of a run: the run itself, a branch, an item of a map.
@@ -261,7 +261,7 @@ impl Debugger {
         if found.kind != FrameKind::Script {
             return evaluate(text, &found.scope);
         }
-        let waiting = self.lock().ask_script(moment, frame, text);
+        let waiting = self.lock().ask_script(moment, ScriptOrder::Evaluate { frame, text: text.to_owned() });
         match waiting {
             Some(answer) => answer.await.unwrap_or_else(|_| Err("the script has ended".into())),
             None => evaluate(text, &found.variables()),
@@ -269,11 +269,28 @@ impl Debugger {
     }
 }
 
+impl Debugger {
+    /// A page of a table of which a frame of a script that stands still shows a part.
+    pub async fn page(
+        &self,
+        moment: usize,
+        frame: usize,
+        path: Vec<String>,
+        start: usize,
+        count: usize,
+    ) -> Result<Shown, String> {
+        let waiting = self.lock().ask_script(moment, ScriptOrder::Page { frame, path, start, count });
+        let answer = waiting.ok_or("the script went on")?.await;
+        let shown = answer.unwrap_or_else(|_| Err("the script has ended".into()))?;
+        serde_json::from_value(shown).map_err(|error| error.to_string())
+    }
+}
+
 /// What the engine calls.
 impl Debugger {
     /// The run begins: the frame below all others.
     pub fn begin(&self, name: &str, scope: Value) {
-        let frame = Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope };
+        let frame = Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default() };
         let run = Entered { frame: Arc::new(frame), address: String::new(), depth: 0, catches: Vec::new() };
         if let Some(thread) = self.lock().threads.get_mut(&MAIN) {
             thread.stack = vec![run];
@@ -313,6 +330,7 @@ impl Debugger {
                 kind: FrameKind::Step,
                 line,
                 scope: site.scope,
+                cut: Arc::default(),
             };
             let (address, catches) = (site.address, site.catches);
             state.stack.push(Entered { frame: Arc::new(frame), address, depth, catches });
@@ -334,7 +352,7 @@ impl Debugger {
             }
             let line = moment.frames.first().map_or(1, |frame| frame.line);
             let name = format!("{} ({})", site.name, site.kind.word());
-            moment.frames.insert(0, Arc::new(Frame { name, kind: site.kind, line, scope }));
+            moment.frames.insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default() }));
             moment.depth += 1;
             moment
         };

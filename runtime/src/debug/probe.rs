@@ -11,7 +11,10 @@ use super::{
     DebugEvent, Debugger, Frame, FrameKind, Held, Inner, Moment, Reason, Stopped, Thread, ThreadId,
     breakpoint::filled,
     frame::Entered,
-    script::{ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, WatchedLine, Wishes},
+    script::{
+        GLOBALS, LOCALS, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Shown, UPVALUES,
+        WatchedLine, Wishes,
+    },
 };
 
 type Answer = oneshot::Sender<Result<Value, String>>;
@@ -91,12 +94,11 @@ impl Inner {
         running.watch.send_replace(watch);
     }
 
-    /// Asks the script that stands still for the value of an expression, if the moment is that stop.
+    /// Asks the script that stands still for a value, if the moment is that stop.
     pub(super) fn ask_script(
         &mut self,
         moment: usize,
-        frame: usize,
-        text: &str,
+        asked: ScriptOrder,
     ) -> Option<oneshot::Receiver<Result<Value, String>>> {
         let present = moment + 1 == self.been.len();
         let held_script = match &self.held {
@@ -107,7 +109,7 @@ impl Inner {
         let (answer, waiting) = oneshot::channel();
         self.scripts.get_mut(&held_script)?.asked = Some(answer);
         // A script that ended meanwhile drops the answer.
-        let _ = order.send(ScriptOrder::Evaluate { frame, text: text.to_owned() });
+        let _ = order.send(asked);
         Some(waiting)
     }
 
@@ -147,14 +149,15 @@ fn wanted(text: &str) -> Vec<String> {
 
 impl Thread {
     /// Where a script of this thread stands.
-    fn script_moment(&self, thread: ThreadId, script: u64, frames: Vec<ScriptFrame>) -> Moment {
+    fn script_moment(&self, thread: ThreadId, script: u64, frames: Vec<ScriptFrame>, globals: Shown) -> Moment {
         let mut moment = self.moment(thread);
         moment.depth = self.stack.last().map_or(0, |step: &Entered| step.depth) + frames.len();
         moment.script = Some(script);
         let shown = |frame: ScriptFrame| {
-            let scope = json!({ "locals": frame.locals, "upvalues": frame.upvalues });
-            let (name, line) = (frame.name, frame.line);
-            Arc::new(Frame { name, kind: FrameKind::Script, line, scope })
+            let (name, line, locals, upvalues) = (frame.name, frame.line, frame.locals, frame.upvalues);
+            let scope = json!({ LOCALS: locals.value, UPVALUES: upvalues.value, GLOBALS: globals.value });
+            let cut = locals.cut.into_iter().chain(upvalues.cut).chain(globals.cut.clone()).collect();
+            Arc::new(Frame { name, kind: FrameKind::Script, line, scope, cut })
         };
         let inner: Vec<Arc<Frame>> = frames.into_iter().map(shown).collect();
         moment.frames.splice(0..0, inner);
@@ -172,47 +175,66 @@ impl ScriptProbe {
     pub async fn report(&self, report: ScriptReport) -> Result<ScriptOrder, RunError> {
         let debugger = &self.debugger;
         match report {
-            ScriptReport::Stopped { reason, frames } => {
+            ScriptReport::Stopped { reason, frames, globals } => {
                 let turn = debugger.turn.clone().lock_owned().await;
                 *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
-                let order = self.stop(reason, frames).await;
-                if !matches!(order, Ok(ScriptOrder::Evaluate { .. })) {
-                    self.end_turn();
-                }
-                order
+                let order = self.stop(reason, frames, globals).await;
+                self.taken(order)
             }
-            ScriptReport::Value { result, frames } => {
-                let (held, order) = oneshot::channel();
+            ScriptReport::Changed { result, frames, globals } => {
                 {
                     let mut inner = debugger.lock();
-                    let asked = inner.scripts.get_mut(&self.script).and_then(|running| running.asked.take());
                     let Some(thread) = inner.threads.get(&self.thread) else { return Err(RunError::cancelled()) };
-                    let moment = thread.script_moment(self.thread, self.script, frames);
+                    let moment = thread.script_moment(self.thread, self.script, frames, globals);
                     // An assignment shows at once.
                     if let Some(last) = inner.been.last_mut() {
                         let error = last.error.clone();
                         *last = Arc::new(Moment { error, ..moment });
                     }
-                    inner.held = Some(Held::Script { script: self.script, order: held });
-                    if let Some(asked) = asked {
-                        // A client that is gone needs no answer.
-                        let _ = asked.send(result);
-                    }
                 }
-                let order = self.wait(order).await;
-                if !matches!(order, Ok(ScriptOrder::Evaluate { .. })) {
-                    self.end_turn();
-                }
-                order
+                let order = self.answered(result).await;
+                self.taken(order)
+            }
+            ScriptReport::Page { result } => {
+                let order = self.answered(result).await;
+                self.taken(order)
             }
         }
+    }
+
+    /// Gives an answer to who waits for it, and waits for what comes next.
+    async fn answered(&self, result: Result<Value, String>) -> Result<ScriptOrder, RunError> {
+        let (held, order) = oneshot::channel();
+        {
+            let mut inner = self.debugger.lock();
+            let asked = inner.scripts.get_mut(&self.script).and_then(|running| running.asked.take());
+            inner.held = Some(Held::Script { script: self.script, order: held });
+            if let Some(asked) = asked {
+                // A client that is gone needs no answer.
+                let _ = asked.send(result);
+            }
+        }
+        self.wait(order).await
+    }
+
+    /// An order that was received; one to go on lets the others stop.
+    fn taken(&self, order: Result<ScriptOrder, RunError>) -> Result<ScriptOrder, RunError> {
+        if !matches!(order, Ok(ScriptOrder::Evaluate { .. } | ScriptOrder::Page { .. })) {
+            self.end_turn();
+        }
+        order
     }
 
     fn end_turn(&self) {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn stop(&self, reason: ScriptReason, frames: Vec<ScriptFrame>) -> Result<ScriptOrder, RunError> {
+    async fn stop(
+        &self,
+        reason: ScriptReason,
+        frames: Vec<ScriptFrame>,
+        globals: Shown,
+    ) -> Result<ScriptOrder, RunError> {
         let debugger = &self.debugger;
         let (held, order) = oneshot::channel();
         let stopped = {
@@ -236,7 +258,7 @@ impl ScriptProbe {
                 }
             };
             let Some(thread) = inner.threads.get(&self.thread) else { return Err(RunError::cancelled()) };
-            let mut moment = thread.script_moment(self.thread, self.script, frames);
+            let mut moment = thread.script_moment(self.thread, self.script, frames, globals);
             if let Some(text) = &text {
                 moment.error = Some(RunError::new(aikit_core::ErrorKind::ScriptError, text.clone()));
             }

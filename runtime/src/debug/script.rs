@@ -59,6 +59,31 @@ pub enum ScriptReason {
     },
 }
 
+/// The variables that a function declares, as the start of a [`Cut::path`].
+pub const LOCALS: &str = "locals";
+/// Variables of the functions around it.
+pub const UPVALUES: &str = "upvalues";
+/// Values that every function sees.
+pub const GLOBALS: &str = "globals";
+
+/// Values that were read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The values.
+    pub value: Value,
+    /// What is missing in them.
+    pub cut: Vec<Cut>,
+}
+
+/// A table of which a part was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// [`LOCALS`], [`UPVALUES`] or [`GLOBALS`], a variable, and the names that lead on from there.
+    pub path: Vec<String>,
+    /// How many entries the table has.
+    pub total: usize,
+}
+
 /// A function of a script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScriptFrame {
@@ -67,9 +92,9 @@ pub struct ScriptFrame {
     /// Its line, from 1.
     pub line: u32,
     /// Its variables, by name.
-    pub locals: Value,
+    pub locals: Shown,
     /// Variables of the functions around it, by name.
-    pub upvalues: Value,
+    pub upvalues: Shown,
 }
 
 /// What a script says that stands still.
@@ -82,13 +107,22 @@ pub enum ScriptReport {
         reason: ScriptReason,
         /// Its functions, innermost first.
         frames: Vec<ScriptFrame>,
+        /// What every function sees.
+        globals: Shown,
     },
     /// The answer to [`ScriptOrder::Evaluate`].
-    Value {
+    Changed {
         /// The value, or why there is none.
         result: Result<Value, String>,
         /// Its functions as they are now.
         frames: Vec<ScriptFrame>,
+        /// What every function sees now.
+        globals: Shown,
+    },
+    /// The answer to [`ScriptOrder::Page`].
+    Page {
+        /// A [`Shown`], or why there is none.
+        result: Result<Value, String>,
     },
 }
 
@@ -123,5 +157,16 @@ pub enum ScriptOrder {
         frame: usize,
         /// An expression, or a statement.
         text: String,
+    },
+    /// Show a page of a table, and stand still.
+    Page {
+        /// The frame, from the innermost.
+        frame: usize,
+        /// The table, as in [`Cut::path`].
+        path: Vec<String>,
+        /// The first entry, from 0.
+        start: usize,
+        /// How many entries.
+        count: usize,
     },
 }
