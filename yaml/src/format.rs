@@ -3,12 +3,20 @@
 //! read again, and given only if its events are the same.
 
 use crate::{
-    events::{Event, events},
+    events::events,
     syntax::{SyntaxKind, SyntaxNode, SyntaxTree},
 };
 
-/// The text in that layout; nothing for a text that is broken.
+/// The text in that layout; nothing for a text that is broken. Lines end as they did, all alike if they ended differently.
 pub fn format(text: &str) -> Option<String> {
+    if !text.contains('\r') {
+        return with_line_feeds(text);
+    }
+    let formatted = with_line_feeds(&text.replace("\r\n", "\n").replace('\r', "\n"))?;
+    Some(if text.contains("\r\n") { formatted.replace('\n', "\r\n") } else { formatted })
+}
+
+fn with_line_feeds(text: &str) -> Option<String> {
     let tree = SyntaxTree::parse(text);
     if !tree.problems().is_empty() {
         return None;
@@ -29,12 +37,9 @@ pub fn format(text: &str) -> Option<String> {
     if !formatted.is_empty() && !formatted.ends_with('\n') {
         formatted.push('\n');
     }
-    if text.contains("\r\n") {
-        formatted = formatted.replace('\n', "\r\n");
-    }
     let again = SyntaxTree::parse(&formatted);
     let same = again.problems().is_empty()
-        && same_meaning(&events(&tree, text), &events(&again, &formatted))
+        && events(&tree, text) == events(&again, &formatted)
         && comments(&tree, text).eq(comments(&again, &formatted));
     same.then_some(formatted)
 }
@@ -43,22 +48,6 @@ pub fn format(text: &str) -> Option<String> {
 fn keeps_breaks(tree: &SyntaxTree, text: &str) -> bool {
     let header = tree.root(text).descendants().filter(|node| node.kind() == SyntaxKind::BlockHeader).last();
     header.is_some_and(|header| header.text().contains('+'))
-}
-
-fn same_meaning(one: &[Event<'_>], other: &[Event<'_>]) -> bool {
-    one.len() == other.len()
-        && one.iter().zip(other).all(|(one, other)| match (one, other) {
-            // The style of a line break is not the meaning of a text.
-            (
-                Event::Scalar { kind, text, properties },
-                Event::Scalar { kind: other_kind, text: other_text, properties: other_properties },
-            ) => {
-                kind == other_kind
-                    && properties == other_properties
-                    && (text == other_text || text.replace("\r\n", "\n") == other_text.replace("\r\n", "\n"))
-            }
-            (one, other) => one == other,
-        })
 }
 
 fn comments<'t>(tree: &'t SyntaxTree, text: &'t str) -> impl Iterator<Item = &'t str> {
@@ -235,14 +224,14 @@ impl Printer {
     fn inline(&mut self, node: SyntaxNode<'_>, column: usize, parent: Option<usize>) {
         match node.kind() {
             SyntaxKind::Literal | SyntaxKind::Folded => self.block_text(node, column, parent),
-            SyntaxKind::Mapping | SyntaxKind::Sequence if !node.text().contains(['\n', '\r']) => {
+            SyntaxKind::Mapping | SyntaxKind::Sequence if !node.text().contains('\n') => {
                 let mut line = String::new();
                 flow(node, &mut line);
                 self.put(node, &line);
             }
             _ => {
                 let indent = if parent.is_none() { column } else { column + 2 };
-                let mut lines = node.text().split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+                let mut lines = node.text().split('\n');
                 let mut out = lines.next().unwrap_or("").to_owned();
                 // In brackets the lines keep their columns to each other.
                 let nested = matches!(node.kind(), SyntaxKind::Mapping | SyntaxKind::Sequence);
@@ -285,7 +274,7 @@ impl Printer {
                 _ => {
                     let text = part.text();
                     self.out.push('\n');
-                    let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches(['\n', '\r']));
+                    let lines = text.lines();
                     let lines: Vec<&str> = lines.collect();
                     for (number, line) in lines.iter().enumerate() {
                         let content =

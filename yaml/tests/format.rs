@@ -95,11 +95,7 @@ fn broken_texts_are_left_alone() {
 fn holds(text: &str) -> bool {
     let Some(formatted) = format(text) else { return false };
     let values = |text: &str| parse(text).documents.iter().map(|document| document.root.to_json()).collect::<Vec<_>>();
-    assert_eq!(
-        values(&text.replace("\r\n", "\n")),
-        values(&formatted.replace("\r\n", "\n")),
-        "{text:?} became {formatted:?}"
-    );
+    assert_eq!(values(text), values(&formatted), "{text:?} became {formatted:?}");
     assert_eq!(format(&formatted).as_deref(), Some(formatted.as_str()), "twice, of {text:?}");
     true
 }
@@ -145,4 +141,14 @@ proptest! {
     ]), 0..14)) {
         holds(&parts.concat());
     }
+}
+
+#[test]
+fn lines_end_as_they_did() {
+    assert_eq!(format("a:   1\r\nb: |\r\n  x\r\n").as_deref(), Some("a: 1\r\nb: |\r\n  x\r\n"));
+    assert_eq!(format("a:   1\nb: |\r\n  x\n").as_deref(), Some("a: 1\r\nb: |\r\n  x\r\n"));
+    assert_eq!(
+        format("{\n  f/o\n \r:-\t\r\n: !!sar,\n}\n").and_then(|text| format(&text)),
+        format("{\n  f/o\n \r:-\t\r\n: !!sar,\n}\n")
+    );
 }
