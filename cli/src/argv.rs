@@ -78,6 +78,8 @@ pub enum Color {
 pub enum Command {
     /// Check documents and report everything that is wrong, with places and fixes
     Check(commands::check::Args),
+    /// Lay documents out in the one way; what they mean does not change
+    Fmt(commands::fmt::Args),
     /// Run an agent, stored or from a file
     Run(commands::run::Args),
     /// List and show runs

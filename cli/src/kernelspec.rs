@@ -10,7 +10,7 @@ use aikit_core::Language;
 use aikit_kernel::{info, message::PROTOCOL_VERSION};
 use serde_json::{Value, json};
 
-use crate::profile::Env;
+use crate::{profile::Env, source};
 
 /// The languages that get a kernel each.
 pub const LANGUAGES: [Language; 3] = [Language::Yaml, Language::Lua, Language::Js];
@@ -68,22 +68,12 @@ pub fn install(folder: &Path, binding: &Binding) -> io::Result<Vec<PathBuf>> {
     for language in LANGUAGES {
         let kernel = folder.join(binding.folder(language));
         fs::create_dir_all(&kernel)?;
-        replace(&kernel.join("logo-svg.svg"), LOGO.as_bytes())?;
+        source::replace(&kernel.join("logo-svg.svg"), LOGO.as_bytes())?;
         let text = crate::render::pretty(&binding.kernel_json(language));
-        replace(&kernel.join("kernel.json"), text.as_bytes())?;
+        source::replace(&kernel.join("kernel.json"), text.as_bytes())?;
         written.push(kernel);
     }
     Ok(written)
-}
-
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let written = fs::write(&fresh, content).and_then(|()| fs::rename(&fresh, path));
-    if written.is_err() {
-        // What hindered the writing is the news; a left-over file is not.
-        let _ = fs::remove_file(&fresh);
-    }
-    written
 }
 
 /// A kernel of ours that is installed.

@@ -59,6 +59,7 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
     let context = Context::new(&argv.global)?;
     match argv.command {
         Command::Schema(args) => commands::schema::run(&context, &args),
+        Command::Fmt(args) => commands::fmt::run(&context, &args),
         Command::Explain(args) => commands::explain::run(&context, &args),
         Command::Completions(args) => Ok(commands::completions::run(&args)),
         Command::Kernel(commands::kernel::Command::Start(args)) => serve(commands::kernel::start(&context, args)),

@@ -1,7 +1,7 @@
 //! Documents from files and from standard input. What cannot be read is a diagnostic like any other.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::Path,
 };
@@ -83,6 +83,22 @@ impl Source {
             }
         }
     }
+}
+
+/// Replaces a file in one step, so that whoever reads it sees the old one or the new one. What a link leads to is replaced,
+/// not the link; the file keeps its permissions.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let permissions = fs::metadata(&path).ok().map(|known| known.permissions());
+    let written = fs::write(&fresh, content)
+        .and_then(|()| permissions.map_or(Ok(()), |permissions| fs::set_permissions(&fresh, permissions)))
+        .and_then(|()| fs::rename(&fresh, &path));
+    if written.is_err() {
+        // What hindered the writing is the news; a left-over file is not.
+        let _ = fs::remove_file(&fresh);
+    }
+    written
 }
 
 /// A document with its findings, ready to be rendered.

@@ -152,6 +152,26 @@ fn what_is_wrong_is_said_with_a_code_and_an_exit_code() {
 }
 
 #[test]
+fn documents_are_laid_out_and_broken_ones_left_alone() {
+    let home = Home::new();
+    home.write("wide.yaml", "identity:   {agent_id: a,name: A} # who\nbehavior:\n    type: chat\n");
+    let laid_out = "identity: {agent_id: a, name: A} # who\nbehavior:\n  type: chat\n";
+    let read = |name: &str| std::fs::read_to_string(home.path().join(name)).unwrap();
+    let broken = "identity: {agent_id: a\nbehavior: x\n";
+    home.write("broken.yaml", broken);
+    let (exit, out, _) = home.say(&["fmt", "--check", "wide.yaml"]);
+    assert_eq!((exit, out.as_str()), (1, "would change wide.yaml\n1 would change, 0 unchanged\n"));
+    let (exit, out, _) = home.say(&["fmt", "broken.yaml", "wide.yaml"]);
+    assert_eq!(exit, 1);
+    assert!(out.contains("broken.yaml:1:11") && out.contains("changed wide.yaml"), "{out}");
+    assert_eq!((read("wide.yaml").as_str(), read("broken.yaml").as_str()), (laid_out, broken));
+    assert_eq!(home.ok(&["fmt", "wide.yaml"]), "0 changed, 1 unchanged\n");
+    assert_eq!(home.say(&["fmt", "none.yaml"]).0, 3);
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("new-")), "{left:?}");
+}
+
+#[test]
 fn tenants_do_not_see_each_other() {
     let home = Home::new();
     home.ok(&["tenant", "create", "acme"]);

@@ -7,7 +7,7 @@ use std::{
 
 use aikit_core::{Diagnostic, Edit, LineIndex, TextRange};
 use aikit_spec::Checked;
-use aikit_yaml::{Node, Parsed};
+use aikit_yaml::{Node, Parsed, SyntaxTree};
 
 use crate::{index::Index, names::Surroundings, outline::Outline};
 
@@ -20,6 +20,7 @@ struct Inner {
     text: Arc<str>,
     around: Arc<Surroundings>,
     lines: OnceLock<LineIndex>,
+    syntax: OnceLock<SyntaxTree>,
     parsed: OnceLock<Parsed>,
     checked: OnceLock<Checked>,
     outline: OnceLock<Outline>,
@@ -29,10 +30,15 @@ struct Inner {
 impl Snapshot {
     /// The snapshot of a text in its surroundings. Nothing is read yet.
     pub fn new(text: impl Into<Arc<str>>, around: Arc<Surroundings>) -> Self {
+        Self::with_syntax(text.into(), around, OnceLock::new())
+    }
+
+    fn with_syntax(text: Arc<str>, around: Arc<Surroundings>, syntax: OnceLock<SyntaxTree>) -> Self {
         Self(Arc::new(Inner {
-            text: text.into(),
+            text,
             around,
             lines: OnceLock::new(),
+            syntax,
             parsed: OnceLock::new(),
             checked: OnceLock::new(),
             outline: OnceLock::new(),
@@ -45,13 +51,22 @@ impl Snapshot {
         let text = self.text();
         let start = floor(text, edit.range.start as usize);
         let end = floor(text, edit.range.end as usize).max(start);
-        let text = [&text[..start], &edit.text, &text[end..]].concat();
-        Self::new(text, Arc::clone(&self.0.around))
+        let after = [&text[..start], &edit.text, &text[end..]].concat();
+        let syntax = OnceLock::new();
+        if let Some(before) = self.0.syntax.get()
+            && after.len() <= aikit_yaml::MAX_BYTES
+        {
+            let mut tree = before.clone();
+            tree.edit(&after, start..end, edit.text.len());
+            // Nobody else has it yet.
+            let _ = syntax.set(tree);
+        }
+        Self::with_syntax(after.into(), Arc::clone(&self.0.around), syntax)
     }
 
     /// The same text in other surroundings.
     pub fn within(&self, around: Arc<Surroundings>) -> Self {
-        Self::new(Arc::clone(&self.0.text), around)
+        Self::with_syntax(Arc::clone(&self.0.text), around, self.0.syntax.clone())
     }
 
     /// The text.
@@ -69,9 +84,23 @@ impl Snapshot {
         self.0.lines.get_or_init(|| LineIndex::new(self.text()))
     }
 
-    /// Its tree.
+    /// Its values.
     pub fn parsed(&self) -> &Parsed {
-        self.0.parsed.get_or_init(|| aikit_yaml::parse(self.text()))
+        self.0.parsed.get_or_init(|| {
+            if self.text().len() > aikit_yaml::MAX_BYTES {
+                // It is refused.
+                return aikit_yaml::parse(self.text());
+            }
+            let tree = self.0.syntax.get_or_init(|| SyntaxTree::parse(self.text()));
+            aikit_yaml::read(tree, self.text())
+        })
+    }
+
+    /// The edits that lay it out in the one way; nothing for a text that is broken or laid out so already.
+    pub fn formatted(&self) -> Option<Edit> {
+        let text = self.text();
+        let formatted = aikit_yaml::format(text).filter(|formatted| formatted != text)?;
+        Some(Edit { range: TextRange::new(0, text.len()), text: formatted })
     }
 
     /// What the checks say of it.

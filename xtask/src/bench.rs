@@ -18,3 +18,8 @@ pub fn kernel() -> Done {
         .env("AIKIT_BIN", program)
         .env("AIKIT_ECHO_BIN", format!("{target}/release/examples/echo_kernel")))
 }
+
+/// The YAML front end beside other parsers.
+pub fn yaml() -> Done {
+    run(&mut cargo(&["run", "--locked", "--release", "--quiet", "-p", "aikit-yaml", "--example", "yaml-bench"]))
+}

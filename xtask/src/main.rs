@@ -21,6 +21,7 @@ const USAGE: &str = "cargo xtask COMMAND
   codegen        write what is generated: schemas, reference pages
   setup          install what the tests need, and nothing else
   bench kernel   measure the kernel beside ipykernel
+  bench yaml     measure the YAML front end beside other parsers
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::write(),
         ["setup"] => python::tests().map(drop),
         ["bench", "kernel"] => bench::kernel(),
+        ["bench", "yaml"] => bench::yaml(),
         _ => Err(USAGE.to_owned()),
     };
     match done {

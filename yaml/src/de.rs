@@ -10,7 +10,11 @@ use serde_json::Value;
 
 use crate::{Entry, Node, NodeKind};
 
-/// A value of type `T` from a node, or what does not fit and where.
+/// Below it every whole float is an integer, without loss.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// A value of type `T` from a node, or what does not fit and where. Whole numbers are integers however they are written
+/// (`1.0`, `1e3`), as JSON Schema counts them.
 ///
 /// ```
 /// #[derive(serde::Deserialize)]
@@ -68,6 +72,9 @@ impl<'de> Deserializer<'de> for &'de Node {
                 Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
                     (Some(number), ..) => visitor.visit_u64(number),
                     (_, Some(number), _) => visitor.visit_i64(number),
+                    (.., Some(number)) if number.fract() == 0.0 && number.abs() < WHOLE => {
+                        visitor.visit_i64(number as i64)
+                    }
                     (.., number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
                 },
                 _ => visitor.visit_unit(),

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod dap;
 pub mod doctor;
 pub mod explain;
+pub mod fmt;
 pub mod kernel;
 pub mod lsp;
 pub mod notebook;

@@ -1,7 +1,7 @@
 //! JSON Schemas inside the document, and the values that must fit them.
 
 use aikit_core::{Diagnostic, TextRange, codes};
-use aikit_yaml::{Node, NodeKind};
+use aikit_yaml::{Node, NodeKind, Yaml};
 use serde_json::Value;
 
 use super::Checker;
@@ -133,9 +133,9 @@ impl Checker<'_> {
 
     /// A value that must fit a schema.
     pub(super) fn fits(&mut self, node: &Node, schema: &Value, what: &str) {
-        let Ok(validator) = jsonschema::draft202012::new(schema) else { return };
-        let value = node.to_json();
-        for error in validator.iter_errors(&value).take(MAX_VIOLATIONS) {
+        let options = jsonschema::options_for::<Yaml>().with_draft(jsonschema::Draft::Draft202012);
+        let Ok(validator) = options.build(schema) else { return };
+        for error in validator.iter_errors(node).take(MAX_VIOLATIONS) {
             let at = node.node_at_pointer(error.instance_path().as_str());
             let message = format!("{what}: {error}");
             let range = underline(at, node);

@@ -29,7 +29,7 @@ const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Lowers a document that has no errors. An error text means that a check let something through; it is aikit's mistake.
 pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result<Plan, String> {
-    let document: AgentDocument = serde_json::from_value(whole_numbers(root.to_json())).map_err(|e| e.to_string())?;
+    let document: AgentDocument = aikit_yaml::from_node(root).map_err(|error| error.to_string())?;
     let mut lowering =
         Lowering { lines: LineIndex::new(source), document: &document, context, models: BTreeMap::new() };
     let agent = crate::check::identity(root).ok_or("the identity cannot be read")?;
@@ -289,24 +289,6 @@ fn duration(text: Option<&DurationText>) -> Option<Duration> {
 
 fn at<'n>(root: &'n Node, keys: &[&str]) -> Option<&'n Node> {
     keys.iter().try_fold(root, |node, key| node.get(key))
-}
-
-/// `10.0` is a whole number to JSON Schema and not to serde. The typed document holds no free JSON that this could change:
-/// what the author's values are is taken from the tree.
-fn whole_numbers(value: Value) -> Value {
-    match value {
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
-                Value::from(float as i64)
-            }
-            _ => Value::Number(number),
-        },
-        Value::Array(items) => Value::Array(items.into_iter().map(whole_numbers).collect()),
-        Value::Object(entries) => {
-            Value::Object(entries.into_iter().map(|(key, value)| (key, whole_numbers(value))).collect())
-        }
-        other => other,
-    }
 }
 
 fn digest(source: &str) -> String {
