@@ -4,6 +4,7 @@
 mod actions;
 pub mod cell;
 mod complete;
+mod graph;
 mod hints;
 mod hover;
 mod index;
@@ -22,6 +23,7 @@ mod workspace;
 pub use crate::{
     actions::{Action, ActionKind, actions, quick_fixes},
     complete::{Completion, CompletionKind, complete},
+    graph::{GraphBranch, GraphStep, graph},
     hints::{Inlay, Lens, LensAction, Link, inlays, lenses, links},
     hover::{Hover, hover},
     index::{Occurrence, Role, Symbol, SymbolKind},

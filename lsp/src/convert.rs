@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use aikit_core::{Position, Severity, TextRange};
-use aikit_ide::{CompletionKind, OutlineItem};
+use aikit_ide::{CompletionKind, DocumentSymbol, Snapshot};
 use tower_lsp::ls_types::{self as lsp, Uri};
 
-use crate::owner::Document;
+use crate::capabilities::{self, Offered};
 
 /// How columns are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,9 +44,9 @@ impl Encoding {
 }
 
 /// The byte offset of a position. What lies behind a line's end is the line's end.
-pub fn offset(document: &Document, position: lsp::Position, encoding: Encoding) -> usize {
+pub fn offset(snapshot: &Snapshot, position: lsp::Position, encoding: Encoding) -> usize {
     let at = Position { line: position.line, column: position.character };
-    let (lines, text) = (document.snapshot.lines(), document.snapshot.text());
+    let (lines, text) = (snapshot.lines(), snapshot.text());
     match encoding {
         Encoding::Utf16 => lines.offset_utf16(text, at),
         Encoding::Utf32 => lines.offset(text, at),
@@ -63,8 +63,8 @@ pub fn offset(document: &Document, position: lsp::Position, encoding: Encoding) 
 }
 
 /// The position of a byte offset.
-pub fn position(document: &Document, offset: usize, encoding: Encoding) -> lsp::Position {
-    let (lines, text) = (document.snapshot.lines(), document.snapshot.text());
+pub fn position(snapshot: &Snapshot, offset: usize, encoding: Encoding) -> lsp::Position {
+    let (lines, text) = (snapshot.lines(), snapshot.text());
     let at = match encoding {
         Encoding::Utf16 => lines.position_utf16(text, offset),
         Encoding::Utf32 => lines.position(text, offset),
@@ -78,17 +78,22 @@ pub fn position(document: &Document, offset: usize, encoding: Encoding) -> lsp::
 }
 
 /// The range of bytes.
-pub fn range(document: &Document, bytes: TextRange, encoding: Encoding) -> lsp::Range {
+pub fn range(snapshot: &Snapshot, bytes: TextRange, encoding: Encoding) -> lsp::Range {
     lsp::Range {
-        start: position(document, bytes.start as usize, encoding),
-        end: position(document, bytes.end as usize, encoding),
+        start: position(snapshot, bytes.start as usize, encoding),
+        end: position(snapshot, bytes.end as usize, encoding),
     }
 }
 
 /// The findings of a document.
-pub fn diagnostics(document: &Document, uri: &Uri, encoding: Encoding) -> Vec<lsp::Diagnostic> {
+pub fn diagnostics(
+    snapshot: &Snapshot,
+    findings: &[aikit_core::Diagnostic],
+    uri: &Uri,
+    encoding: Encoding,
+) -> Vec<lsp::Diagnostic> {
     let related = |related: &aikit_core::Related| lsp::DiagnosticRelatedInformation {
-        location: lsp::Location { uri: uri.clone(), range: range(document, related.range, encoding) },
+        location: lsp::Location { uri: uri.clone(), range: range(snapshot, related.range, encoding) },
         message: related.message.clone(),
     };
     let finding = |found: &aikit_core::Diagnostic| {
@@ -100,7 +105,7 @@ pub fn diagnostics(document: &Document, uri: &Uri, encoding: Encoding) -> Vec<ls
             Severity::Hint => lsp::DiagnosticSeverity::HINT,
         };
         lsp::Diagnostic {
-            range: range(document, found.range, encoding),
+            range: range(snapshot, found.range, encoding),
             severity: Some(severity),
             code: Some(lsp::NumberOrString::String(found.code.to_string())),
             source: Some("aikit".into()),
@@ -109,20 +114,29 @@ pub fn diagnostics(document: &Document, uri: &Uri, encoding: Encoding) -> Vec<ls
             ..lsp::Diagnostic::default()
         }
     };
-    document.findings().iter().map(finding).collect()
+    findings.iter().map(finding).collect()
 }
 
-/// Edits of one document.
-pub fn edit(uri: &Uri, edits: Vec<lsp::TextEdit>) -> lsp::WorkspaceEdit {
-    lsp::WorkspaceEdit { changes: Some(HashMap::from([(uri.clone(), edits)])), ..lsp::WorkspaceEdit::default() }
+/// Edits of a document.
+pub fn edits(snapshot: &Snapshot, edits: &[aikit_core::Edit], encoding: Encoding) -> Vec<lsp::TextEdit> {
+    let edit = |edit: &aikit_core::Edit| lsp::TextEdit {
+        range: range(snapshot, edit.range, encoding),
+        new_text: edit.text.clone(),
+    };
+    edits.iter().map(edit).collect()
+}
+
+/// Edits of documents, as one change.
+pub fn change(changes: HashMap<Uri, Vec<lsp::TextEdit>>) -> lsp::WorkspaceEdit {
+    lsp::WorkspaceEdit { changes: Some(changes), ..lsp::WorkspaceEdit::default() }
 }
 
 /// A candidate.
 pub fn completion(
-    document: &Document,
+    snapshot: &Snapshot,
     found: aikit_ide::Completion,
     order: usize,
-    encoding: Encoding,
+    offered: Offered,
 ) -> lsp::CompletionItem {
     let kind = match found.kind {
         CompletionKind::Key => lsp::CompletionItemKind::PROPERTY,
@@ -133,6 +147,7 @@ pub fn completion(
         CompletionKind::Magic => lsp::CompletionItemKind::KEYWORD,
         CompletionKind::Snippet => lsp::CompletionItemKind::SNIPPET,
     };
+    let snippet = found.snippet.filter(|_| offered.snippets);
     lsp::CompletionItem {
         label: found.label.clone(),
         kind: Some(kind),
@@ -143,34 +158,62 @@ pub fn completion(
         sort_text: Some(format!("{order:04}")),
         filter_text: Some(found.label),
         text_edit: Some(lsp::CompletionTextEdit::Edit(lsp::TextEdit {
-            range: range(document, found.replace, encoding),
-            new_text: found.insert,
+            range: range(snapshot, found.replace, offered.encoding),
+            new_text: snippet.clone().unwrap_or(found.insert),
         })),
+        insert_text_format: snippet.map(|_| lsp::InsertTextFormat::SNIPPET),
         ..lsp::CompletionItem::default()
     }
 }
 
 /// The parts of a document.
 #[expect(deprecated, reason = "the protocol's type has a deprecated field that must be given")]
-pub fn symbols(document: &Document, items: &[OutlineItem], encoding: Encoding) -> Vec<lsp::DocumentSymbol> {
-    let symbol = |item: &OutlineItem| {
+pub fn symbols(snapshot: &Snapshot, items: Vec<DocumentSymbol>, encoding: Encoding) -> Vec<lsp::DocumentSymbol> {
+    let symbol = |item: DocumentSymbol| {
         let kind = match item.kind {
             "block" => lsp::SymbolKind::NAMESPACE,
             "model" => lsp::SymbolKind::CONSTANT,
-            "tool" => lsp::SymbolKind::INTERFACE,
-            _ => lsp::SymbolKind::FUNCTION,
+            "tool" => lsp::SymbolKind::METHOD,
+            "prompt" => lsp::SymbolKind::STRING,
+            "credential" => lsp::SymbolKind::KEY,
+            "input" => lsp::SymbolKind::FIELD,
+            _ => lsp::SymbolKind::EVENT,
         };
-        let children = symbols(document, &item.children, encoding);
+        let children = symbols(snapshot, item.children, encoding);
         lsp::DocumentSymbol {
-            name: item.name.clone(),
+            name: item.name,
             detail: (item.kind != "block").then(|| item.kind.to_owned()),
             kind,
             tags: None,
             deprecated: None,
-            range: range(document, item.range.cover(item.name_range), encoding),
-            selection_range: range(document, item.name_range, encoding),
+            range: range(snapshot, item.range, encoding),
+            selection_range: range(snapshot, item.selection, encoding),
             children: (!children.is_empty()).then_some(children),
         }
     };
-    items.iter().map(symbol).collect()
+    items.into_iter().map(symbol).collect()
+}
+
+/// The tokens of a document, each told by its distance from the one before.
+pub fn tokens(snapshot: &Snapshot, within: Option<TextRange>, encoding: Encoding) -> lsp::SemanticTokens {
+    let mut last = lsp::Position::default();
+    let mut data = Vec::new();
+    for token in aikit_ide::tokens(snapshot) {
+        if within.is_some_and(|within| token.range.end <= within.start || within.end <= token.range.start) {
+            continue;
+        }
+        let (token_type, token_modifiers_bitset) = capabilities::token(token);
+        let place = range(snapshot, token.range, encoding);
+        let delta_line = place.start.line - last.line;
+        let before = if delta_line == 0 { last.character } else { 0 };
+        data.push(lsp::SemanticToken {
+            delta_line,
+            delta_start: place.start.character - before,
+            length: place.end.character.saturating_sub(place.start.character),
+            token_type,
+            token_modifiers_bitset,
+        });
+        last = place.start;
+    }
+    lsp::SemanticTokens { result_id: None, data }
 }

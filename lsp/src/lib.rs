@@ -1,23 +1,26 @@
 //! The Language Server Protocol over the editor features: one task owns the documents, handlers hand it their question and
 //! wait for its answer. It never waits for the client.
 
+mod capabilities;
 mod convert;
+mod folders;
 mod owner;
 mod server;
 
 use std::sync::Arc;
 
+use aikit_core::Diagnostic;
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_lsp::{LspService, Server};
 
-pub use aikit_ide::{Checked, Surroundings};
+pub use aikit_ide::{Snapshot, Surroundings};
 
 /// What the server asks of the engine.
 #[async_trait]
 pub trait Analysis: Send + Sync {
-    /// Checks a document, as every face does.
-    async fn check(&self, text: &str) -> Checked;
+    /// Everything that is to be said of a document, as every face says it.
+    async fn findings(&self, snapshot: &Snapshot) -> Vec<Diagnostic>;
 
     /// What surrounds documents.
     async fn surroundings(&self) -> Surroundings;
@@ -25,6 +28,8 @@ pub trait Analysis: Send + Sync {
 
 /// Serves one client until it exits or its stream ends.
 pub async fn serve(input: impl AsyncRead + Unpin, output: impl AsyncWrite, analysis: Arc<dyn Analysis>) {
-    let (service, socket) = LspService::new(|client| server::Backend::new(client, analysis));
+    let (service, socket) = LspService::build(|client| server::Backend::new(client, analysis))
+        .custom_method("aikit/graph", server::Backend::graph)
+        .finish();
     Server::new(input, output, socket).serve(service).await;
 }

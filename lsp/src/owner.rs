@@ -4,13 +4,15 @@
 use std::{collections::HashMap, sync::Arc};
 
 use aikit_core::{Diagnostic, Edit, TextRange};
-use aikit_ide::{Checked, Snapshot, Surroundings};
+use aikit_ide::{Snapshot, Surroundings, Workspace};
 use tokio::sync::{mpsc, oneshot};
 use tower_lsp::ls_types::{self as lsp, Uri};
 
 use crate::{
     Analysis,
-    convert::{Encoding, diagnostics, offset},
+    capabilities::Offered,
+    convert::{self, offset},
+    folders,
 };
 
 /// A document as the client has it.
@@ -21,48 +23,95 @@ pub struct Document {
     pub version: i32,
     /// Whether findings are to be computed.
     dirty: bool,
-    /// The last check.
-    checked: Option<Checked>,
-}
-
-impl Document {
-    fn new(text: String, version: i32, around: &Arc<Surroundings>) -> Self {
-        let snapshot = Snapshot::new(text, Arc::clone(around));
-        Self { snapshot, version, dirty: true, checked: None }
-    }
-
     /// The findings, as far as they were computed.
-    pub fn findings(&self) -> &[Diagnostic] {
-        self.checked.as_ref().map(|checked| checked.diagnostics.as_slice()).unwrap_or_default()
-    }
-
-    /// The last check.
-    pub fn checked(&self) -> Option<&Checked> {
-        self.checked.as_ref()
-    }
+    pub findings: Vec<Diagnostic>,
 }
 
-/// Everything that is open.
+/// Everything that is known.
 #[derive(Default)]
 pub struct State {
-    /// The documents.
+    /// The documents that are open.
     pub documents: HashMap<Uri, Document>,
+    /// These and those in the folders of the workspace, by [`key`].
+    pub workspace: Workspace,
+    /// How the client names the documents of the workspace.
+    uris: HashMap<String, Uri>,
     /// What surrounds them.
     pub around: Arc<Surroundings>,
-    /// How the client counts columns.
-    pub encoding: Encoding,
-    /// Whether the client asks for findings itself.
-    pub pulls: bool,
+    /// What the client can.
+    pub offered: Offered,
+}
+
+/// Clients write the same path in different ways; the path itself is the key.
+pub fn key(uri: &Uri) -> String {
+    match uri.to_file_path() {
+        Some(path) if uri.as_str().starts_with("file:") => path.to_string_lossy().into_owned(),
+        _ => uri.as_str().to_owned(),
+    }
+}
+
+impl State {
+    /// A place of the workspace as the client knows it.
+    pub fn location(&self, place: &aikit_ide::Location) -> Option<lsp::Location> {
+        let snapshot = self.workspace.get(&place.document)?;
+        let range = convert::range(snapshot, place.range, self.offered.encoding);
+        Some(lsp::Location { uri: self.uri(&place.document)?.clone(), range })
+    }
+
+    /// How the client names a document of the workspace.
+    pub fn uri(&self, key: &str) -> Option<&Uri> {
+        self.uris.get(key)
+    }
+
+    /// The text of a document that is not open.
+    fn keep(&mut self, uri: Uri, text: String) {
+        let key = key(&uri);
+        self.workspace.insert(key.clone(), Snapshot::new(text, Arc::clone(&self.around)));
+        self.uris.insert(key, uri);
+    }
+
+    fn forget(&mut self, uri: &Uri) {
+        let key = key(uri);
+        self.workspace.remove(&key);
+        self.uris.remove(&key);
+    }
+
+    fn is_open(&self, uri: &Uri) -> bool {
+        let key = key(uri);
+        self.documents.keys().any(|open| self::key(open) == key)
+    }
+
+    /// The file behind a document that is not open, as it is now.
+    fn look(&mut self, uri: &Uri) {
+        let path = uri.to_file_path().filter(|_| uri.as_str().starts_with("file:"));
+        match path.and_then(|path| folders::document(&path)) {
+            Some((_, text)) => self.keep(uri.clone(), text),
+            None => self.forget(uri),
+        }
+    }
+
+    /// Takes what surrounds the documents anew: agents come and go.
+    async fn surround(&mut self, analysis: &dyn Analysis) {
+        let mut around = analysis.surroundings().await;
+        around.agents.extend(self.workspace.agents());
+        around.agents.sort();
+        around.agents.dedup();
+        if around.agents == self.around.agents {
+            return;
+        }
+        self.around = Arc::new(around);
+        for (uri, document) in &mut self.documents {
+            document.snapshot = document.snapshot.within(Arc::clone(&self.around));
+            self.workspace.insert(key(uri), document.snapshot.clone());
+        }
+    }
 }
 
 type Question = Box<dyn FnOnce(&State) + Send>;
 
 /// What the owner is told.
 enum Message {
-    Setup {
-        encoding: Encoding,
-        pulls: bool,
-    },
+    Setup(Offered),
     Open {
         uri: Uri,
         text: String,
@@ -76,6 +125,12 @@ enum Message {
     Close {
         uri: Uri,
     },
+    /// Documents that are in the folders of the workspace.
+    Found(Vec<(Uri, String)>),
+    /// Folders that are not part of the workspace any more.
+    Left(Vec<Uri>),
+    /// Files that changed on the disk, came or went.
+    Changed(Vec<Uri>),
     /// Answered over the state as it is.
     Ask(Question),
     /// Answered when the findings of the document are those of its text.
@@ -113,8 +168,23 @@ impl Owner {
     }
 
     /// What the client can.
-    pub fn setup(&self, encoding: Encoding, pulls: bool) {
-        self.tell(Message::Setup { encoding, pulls });
+    pub fn setup(&self, offered: Offered) {
+        self.tell(Message::Setup(offered));
+    }
+
+    /// Documents were found in the folders of the workspace.
+    pub fn found(&self, documents: Vec<(Uri, String)>) {
+        self.tell(Message::Found(documents));
+    }
+
+    /// Folders left the workspace.
+    pub fn left(&self, folders: Vec<Uri>) {
+        self.tell(Message::Left(folders));
+    }
+
+    /// Files changed on the disk.
+    pub fn changed(&self, files: Vec<Uri>) {
+        self.tell(Message::Changed(files));
     }
 
     /// A document was opened.
@@ -186,23 +256,51 @@ async fn run(
             }
         };
         match message {
-            Message::Setup { encoding, pulls } => {
-                state.encoding = encoding;
-                state.pulls = pulls;
-            }
+            Message::Setup(offered) => state.offered = offered,
             Message::Open { uri, text, version } => {
-                state.around = Arc::new(analysis.surroundings().await);
-                state.documents.insert(uri, Document::new(text, version, &state.around));
+                let snapshot = Snapshot::new(text, Arc::clone(&state.around));
+                state.workspace.insert(key(&uri), snapshot.clone());
+                state.uris.insert(key(&uri), uri.clone());
+                state.documents.insert(uri, Document { snapshot, version, dirty: true, findings: Vec::new() });
+                state.surround(analysis.as_ref()).await;
             }
             Message::Change { uri, changes, version } => {
                 if let Some(document) = state.documents.get_mut(&uri) {
-                    apply(document, changes, version, state.encoding);
+                    apply(document, changes, version, state.offered);
+                    state.workspace.insert(key(&uri), document.snapshot.clone());
                 }
             }
             Message::Close { uri } => {
                 if state.documents.remove(&uri).is_some() {
+                    // What is on the disk counts again.
+                    state.look(&uri);
                     let _ = publish.send(Publication { uri, diagnostics: Vec::new(), version: None });
                 }
+            }
+            Message::Found(documents) => {
+                for (uri, text) in documents {
+                    if !state.is_open(&uri) {
+                        state.keep(uri, text);
+                    }
+                }
+                state.surround(analysis.as_ref()).await;
+            }
+            Message::Left(folders) => {
+                let folders: Vec<String> = folders.iter().map(|folder| key(folder) + "/").collect();
+                let gone = |uri: &&Uri| folders.iter().any(|folder| key(uri).starts_with(folder.as_str()));
+                let gone: Vec<Uri> = state.uris.values().filter(gone).cloned().collect();
+                gone.iter().filter(|uri| !state.is_open(uri)).cloned().collect::<Vec<_>>().iter().for_each(|uri| {
+                    state.forget(uri);
+                });
+                state.surround(analysis.as_ref()).await;
+            }
+            Message::Changed(files) => {
+                for uri in files {
+                    if !state.is_open(&uri) {
+                        state.look(&uri);
+                    }
+                }
+                state.surround(analysis.as_ref()).await;
             }
             Message::Ask(question) => question(&state),
             Message::AskChecked { uri, question } => {
@@ -216,22 +314,25 @@ async fn run(
 }
 
 async fn check(state: &mut State, uri: &Uri, analysis: &dyn Analysis, publish: &mpsc::UnboundedSender<Publication>) {
-    let (encoding, pulls) = (state.encoding, state.pulls);
+    let offered = state.offered;
     let Some(document) = state.documents.get_mut(uri) else { return };
     document.dirty = false;
-    document.checked = Some(analysis.check(document.snapshot.text()).await);
-    if !pulls {
-        let diagnostics = diagnostics(document, uri, encoding);
+    document.findings = analysis.findings(&document.snapshot).await;
+    if !offered.pulls {
+        let diagnostics = convert::diagnostics(&document.snapshot, &document.findings, uri, offered.encoding);
         let _ = publish.send(Publication { uri: uri.clone(), diagnostics, version: Some(document.version) });
     }
 }
 
-fn apply(document: &mut Document, changes: Vec<lsp::TextDocumentContentChangeEvent>, version: i32, encoding: Encoding) {
+fn apply(document: &mut Document, changes: Vec<lsp::TextDocumentContentChangeEvent>, version: i32, offered: Offered) {
     for change in changes {
         let snapshot = &document.snapshot;
         let whole = TextRange::new(0, snapshot.text().len());
         let replaced = change.range.map_or(whole, |range| {
-            TextRange::new(offset(document, range.start, encoding), offset(document, range.end, encoding))
+            TextRange::new(
+                offset(snapshot, range.start, offered.encoding),
+                offset(snapshot, range.end, offered.encoding),
+            )
         });
         document.snapshot = snapshot.edited(&Edit { range: replaced, text: change.text });
     }

@@ -1,9 +1,11 @@
 //! The handlers: each hands its question to the owner and puts the answer into the protocol's words.
 
-use std::sync::Arc;
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use aikit_core::TextRange;
-use aikit_ide::{Occurrence, RenameError, Role};
+use aikit_core::{Diagnostic, TextRange};
+use aikit_ide::{ActionKind, GraphStep, LensAction, Occurrence, RenameError, Role, Snapshot};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tower_lsp::{
     Client, LanguageServer,
@@ -13,42 +15,66 @@ use tower_lsp::{
 
 use crate::{
     Analysis,
-    convert::{self, Encoding},
-    owner::{Document, Owner, Publication, State},
+    capabilities::{self, FIX_ALL, Offered},
+    convert, folders,
+    owner::{Document, Owner, Publication, State, key},
 };
 
 /// One client's server.
 pub struct Backend {
+    client: Client,
     owner: Owner,
+    /// What came with the first request and is needed behind it.
+    begun: std::sync::OnceLock<(Offered, Vec<Uri>)>,
+}
+
+/// What the server is asked for the picture of a document.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphParams {
+    text_document: TextDocumentIdentifier,
+}
+
+/// A step of the picture.
+#[derive(Debug, Serialize)]
+pub struct GraphNode {
+    name: String,
+    kind: &'static str,
+    range: Range,
+    branches: Vec<GraphWay>,
+}
+
+/// A way through a step.
+#[derive(Debug, Serialize)]
+pub struct GraphWay {
+    label: String,
+    steps: Vec<GraphNode>,
 }
 
 impl Backend {
     /// Starts the owner, and the task that publishes what it finds.
     pub fn new(client: Client, analysis: Arc<dyn Analysis>) -> Self {
         let (publish, mut publications) = mpsc::unbounded_channel::<Publication>();
+        let publisher = client.clone();
         tokio::spawn(async move {
             while let Some(Publication { uri, diagnostics, version }) = publications.recv().await {
-                client.publish_diagnostics(uri, diagnostics, version).await;
+                publisher.publish_diagnostics(uri, diagnostics, version).await;
             }
         });
-        Self { owner: Owner::start(analysis, publish) }
+        Self { client, owner: Owner::start(analysis, publish), begun: std::sync::OnceLock::new() }
     }
 
     /// Asks about the place in a document.
     async fn at<T: Send + 'static>(
         &self,
         place: TextDocumentPositionParams,
-        question: impl FnOnce(&State, &Document, &Uri, usize) -> T + Send + 'static,
+        question: impl FnOnce(&State, &Snapshot, &Uri, usize) -> T + Send + 'static,
     ) -> Option<T> {
-        self.owner
-            .ask(move |state| {
-                let uri = place.text_document.uri;
-                let document = state.documents.get(&uri)?;
-                let offset = convert::offset(document, place.position, state.encoding);
-                Some(question(state, document, &uri, offset))
-            })
-            .await
-            .flatten()
+        self.of(place.text_document.uri, move |state, document, uri| {
+            let offset = convert::offset(&document.snapshot, place.position, state.offered.encoding);
+            question(state, &document.snapshot, uri, offset)
+        })
+        .await
     }
 
     /// Asks about a document.
@@ -70,6 +96,57 @@ impl Backend {
         let question = move |state: &State| Some(question(state, state.documents.get(&asked)?, &asked));
         self.owner.ask_checked(uri, question).await.flatten()
     }
+
+    /// Reads the documents in folders, beside everything else.
+    fn look_into(&self, folders: Vec<Uri>, offered: Offered) {
+        let paths: Vec<PathBuf> =
+            folders.iter().filter_map(|folder| folder.to_file_path().map(|path| path.into_owned())).collect();
+        if paths.is_empty() {
+            return;
+        }
+        let (client, owner) = (self.client.clone(), self.owner.clone());
+        tokio::spawn(async move {
+            let token = ProgressToken::String("aikit/folders".into());
+            // A client that does not answer must not hold the work up: it goes on beside the question.
+            let shown = offered.progress.then(|| {
+                let (client, token) = (client.clone(), token.clone());
+                tokio::spawn(async move {
+                    client.create_work_done_progress(token.clone()).await.ok()?;
+                    Some(client.progress(token, "Reading agents").begin().await)
+                })
+            });
+            // The task only panics with the runtime.
+            let found = tokio::task::spawn_blocking(move || folders::documents(&paths)).await.unwrap_or_default();
+            let count = found.len();
+            owner.found(found);
+            if let Some(shown) = shown
+                && let Ok(Some(progress)) = shown.await
+            {
+                progress.finish_with_message(format!("{count} found")).await;
+            }
+        });
+    }
+
+    /// `aikit/graph`: the steps of a document for a picture, or `null` while it has errors.
+    pub async fn graph(&self, params: GraphParams) -> Result<Option<Vec<GraphNode>>> {
+        fn node(state: &State, snapshot: &Snapshot, step: GraphStep) -> GraphNode {
+            let ways = step.branches.into_iter().map(|branch| GraphWay {
+                label: branch.label,
+                steps: branch.steps.into_iter().map(|step| node(state, snapshot, step)).collect(),
+            });
+            GraphNode {
+                name: step.name,
+                kind: step.kind,
+                range: convert::range(snapshot, step.range, state.offered.encoding),
+                branches: ways.collect(),
+            }
+        }
+        let found = self.of(params.text_document.uri, |state, document, _| {
+            let steps = aikit_ide::graph(&document.snapshot)?;
+            Some(steps.into_iter().map(|step| node(state, &document.snapshot, step)).collect())
+        });
+        Ok(found.await.flatten())
+    }
 }
 
 /// Why a request cannot be met, in the protocol's form.
@@ -77,54 +154,42 @@ fn refused(error: RenameError) -> Error {
     Error { code: ErrorCode::InvalidParams, message: error.to_string().into(), data: None }
 }
 
-fn locations(document: &Document, uri: &Uri, places: &[TextRange], encoding: Encoding) -> Vec<Location> {
-    let location = |place: &TextRange| Location { uri: uri.clone(), range: convert::range(document, *place, encoding) };
-    places.iter().map(location).collect()
+/// The command behind a lens. Its arguments are the document and what is special.
+fn command(title: String, action: &LensAction, uri: &Uri, at: Position) -> Command {
+    let (command, more) = match action {
+        LensAction::Run { example: None } => ("aikit.run", Value::Null),
+        LensAction::Run { example } => ("aikit.run", json!({ "example": example })),
+        LensAction::Debug => ("aikit.debug", Value::Null),
+        LensAction::Test => ("aikit.test", Value::Null),
+        LensAction::DebugTo { step } => ("aikit.debug", json!({ "step": step, "line": at.line })),
+        LensAction::References { .. } => ("aikit.references", json!({ "position": at })),
+    };
+    Command { title, command: command.to_owned(), arguments: Some(vec![uri.as_str().into(), more]) }
 }
 
 impl LanguageServer for Backend {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
-        let offered = params.capabilities.general.as_ref().and_then(|general| general.position_encodings.as_deref());
-        let encoding = Encoding::choose(offered);
-        let pulls = params.capabilities.text_document.as_ref().is_some_and(|text| text.diagnostic.is_some());
-        self.owner.setup(encoding, pulls);
-        let sync = TextDocumentSyncOptions {
-            open_close: Some(true),
-            change: Some(TextDocumentSyncKind::INCREMENTAL),
-            ..TextDocumentSyncOptions::default()
-        };
-        let capabilities = ServerCapabilities {
-            position_encoding: Some(encoding.kind()),
-            text_document_sync: Some(TextDocumentSyncCapability::Options(sync)),
-            completion_provider: Some(CompletionOptions {
-                trigger_characters: Some([".", ":", " ", "{", "-"].map(str::to_owned).to_vec()),
-                ..CompletionOptions::default()
-            }),
-            hover_provider: Some(HoverProviderCapability::Simple(true)),
-            definition_provider: Some(OneOf::Left(true)),
-            references_provider: Some(OneOf::Left(true)),
-            document_highlight_provider: Some(OneOf::Left(true)),
-            rename_provider: Some(OneOf::Right(RenameOptions {
-                prepare_provider: Some(true),
-                work_done_progress_options: WorkDoneProgressOptions::default(),
-            })),
-            document_symbol_provider: Some(OneOf::Left(true)),
-            workspace_symbol_provider: Some(OneOf::Left(true)),
-            code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
-                code_action_kinds: Some(vec![CodeActionKind::QUICKFIX]),
-                ..CodeActionOptions::default()
-            })),
-            code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
-            folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
-            selection_range_provider: Some(SelectionRangeProviderCapability::Simple(true)),
-            diagnostic_provider: Some(DiagnosticServerCapabilities::Options(DiagnosticOptions {
-                identifier: Some("aikit".into()),
-                ..DiagnosticOptions::default()
-            })),
-            ..ServerCapabilities::default()
-        };
+        let offered = Offered::new(&params.capabilities);
+        self.owner.setup(offered);
+        #[expect(deprecated, reason = "clients without folders still say their root")]
+        let root = params.root_uri.into_iter().collect();
+        let folders =
+            params.workspace_folders.map_or(root, |folders| folders.into_iter().map(|folder| folder.uri).collect());
+        // A second request of this kind is refused before it comes here.
+        let _ = self.begun.set((offered, folders));
+        let capabilities = capabilities::capabilities(offered.encoding);
         let server_info = ServerInfo { name: "aikit".into(), version: Some(env!("CARGO_PKG_VERSION").into()) };
         Ok(InitializeResult { capabilities, server_info: Some(server_info), ..InitializeResult::default() })
+    }
+
+    async fn initialized(&self, _: InitializedParams) {
+        let Some((offered, folders)) = self.begun.get().cloned() else { return };
+        self.look_into(folders, offered);
+        if offered.watches {
+            let client = self.client.clone();
+            // A client that refuses or does not answer tells of no files.
+            tokio::spawn(async move { client.register_capability(vec![capabilities::watchers()]).await });
+        }
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -144,10 +209,20 @@ impl LanguageServer for Backend {
         self.owner.close(params.text_document.uri);
     }
 
+    async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
+        self.owner.changed(params.changes.into_iter().map(|change| change.uri).collect());
+    }
+
+    async fn did_change_workspace_folders(&self, params: DidChangeWorkspaceFoldersParams) {
+        self.owner.left(params.event.removed.into_iter().map(|folder| folder.uri).collect());
+        let offered = self.begun.get().map(|(offered, _)| *offered).unwrap_or_default();
+        self.look_into(params.event.added.into_iter().map(|folder| folder.uri).collect(), offered);
+    }
+
     async fn diagnostic(&self, params: DocumentDiagnosticParams) -> Result<DocumentDiagnosticReportResult> {
         let items = self
             .checked(params.text_document.uri, |state, document, uri| {
-                convert::diagnostics(document, uri, state.encoding)
+                convert::diagnostics(&document.snapshot, &document.findings, uri, state.offered.encoding)
             })
             .await
             .unwrap_or_default();
@@ -160,163 +235,243 @@ impl LanguageServer for Backend {
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
-        let found = self.at(params.text_document_position, |state, document, _, offset| {
-            let found = aikit_ide::complete(&document.snapshot, offset);
-            let item = |(order, found)| convert::completion(document, found, order, state.encoding);
+        let found = self.at(params.text_document_position, |state, snapshot, _, offset| {
+            let found = aikit_ide::complete(snapshot, offset);
+            let item = |(order, found)| convert::completion(snapshot, found, order, state.offered);
             found.into_iter().enumerate().map(item).collect::<Vec<_>>()
         });
         Ok(found.await.map(CompletionResponse::Array))
     }
 
+    async fn signature_help(&self, params: SignatureHelpParams) -> Result<Option<SignatureHelp>> {
+        let found = self.at(params.text_document_position_params, |_, snapshot, _, offset| {
+            let found = aikit_ide::signature(snapshot, offset)?;
+            let parameter =
+                |label: String| ParameterInformation { label: ParameterLabel::Simple(label), documentation: None };
+            let active = u32::try_from(found.active).ok();
+            Some(SignatureHelp {
+                signatures: vec![SignatureInformation {
+                    label: found.label,
+                    documentation: Some(Documentation::String(found.doc.to_owned())),
+                    parameters: Some(found.parameters.into_iter().map(parameter).collect()),
+                    active_parameter: active,
+                }],
+                active_signature: Some(0),
+                active_parameter: active,
+            })
+        });
+        Ok(found.await.flatten())
+    }
+
     async fn hover(&self, params: HoverParams) -> Result<Option<lsp::Hover>> {
-        let found = self.at(params.text_document_position_params, |state, document, _, offset| {
-            let hover = aikit_ide::hover(&document.snapshot, offset)?;
+        let found = self.at(params.text_document_position_params, |state, snapshot, _, offset| {
+            let hover = aikit_ide::hover(snapshot, offset)?;
             Some(lsp::Hover {
                 contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value: hover.markdown }),
-                range: Some(convert::range(document, hover.range, state.encoding)),
+                range: Some(convert::range(snapshot, hover.range, state.offered.encoding)),
             })
         });
         Ok(found.await.flatten())
     }
 
     async fn goto_definition(&self, params: GotoDefinitionParams) -> Result<Option<GotoDefinitionResponse>> {
-        let found = self.at(params.text_document_position_params, |state, document, uri, offset| {
-            locations(document, uri, &aikit_ide::definition(&document.snapshot, offset), state.encoding)
+        let found = self.at(params.text_document_position_params, |state, _, uri, offset| {
+            let places = state.workspace.definition(&key(uri), offset);
+            places.iter().filter_map(|place| state.location(place)).collect()
         });
         Ok(found.await.map(GotoDefinitionResponse::Array))
     }
 
     async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
-        let with_declaration = params.context.include_declaration;
-        let found = self.at(params.text_document_position, move |state, document, uri, offset| {
-            let all = aikit_ide::references(&document.snapshot, offset).into_iter();
-            let wanted = all.filter(|one| with_declaration || one.role != Role::Declaration);
-            locations(document, uri, &wanted.map(|one| one.range).collect::<Vec<_>>(), state.encoding)
+        let declarations = params.context.include_declaration;
+        let found = self.at(params.text_document_position, move |state, _, uri, offset| {
+            let places = state.workspace.references(&key(uri), offset, declarations);
+            places.iter().filter_map(|place| state.location(place)).collect()
         });
         Ok(found.await)
     }
 
     async fn document_highlight(&self, params: DocumentHighlightParams) -> Result<Option<Vec<DocumentHighlight>>> {
-        let found = self.at(params.text_document_position_params, |state, document, _, offset| {
+        let found = self.at(params.text_document_position_params, |state, snapshot, _, offset| {
             let highlight = |one: Occurrence| DocumentHighlight {
-                range: convert::range(document, one.range, state.encoding),
+                range: convert::range(snapshot, one.range, state.offered.encoding),
                 kind: Some(match one.role {
                     Role::Declaration => DocumentHighlightKind::TEXT,
                     Role::Write => DocumentHighlightKind::WRITE,
                     Role::Read => DocumentHighlightKind::READ,
                 }),
             };
-            aikit_ide::references(&document.snapshot, offset).into_iter().map(highlight).collect()
+            aikit_ide::references(snapshot, offset).into_iter().map(highlight).collect()
         });
         Ok(found.await)
     }
 
     async fn prepare_rename(&self, params: TextDocumentPositionParams) -> Result<Option<PrepareRenameResponse>> {
-        let found = self.at(params, |state, document, _, offset| {
-            let found = aikit_ide::prepare_rename(&document.snapshot, offset)?;
-            Ok(PrepareRenameResponse::Range(convert::range(document, found.range, state.encoding)))
+        let found = self.at(params, |state, snapshot, _, offset| {
+            let found = aikit_ide::prepare_rename(snapshot, offset)?;
+            Ok(PrepareRenameResponse::Range(convert::range(snapshot, found.range, state.offered.encoding)))
         });
         found.await.transpose().map_err(refused)
     }
 
     async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
-        let found = self.at(params.text_document_position, move |state, document, uri, offset| {
-            let edits = aikit_ide::rename(&document.snapshot, offset, &params.new_name)?;
-            let edit = |edit: aikit_core::Edit| TextEdit {
-                range: convert::range(document, edit.range, state.encoding),
-                new_text: edit.text,
-            };
-            Ok(convert::edit(uri, edits.into_iter().map(edit).collect()))
+        let found = self.at(params.text_document_position, move |state, _, uri, offset| {
+            let all = state.workspace.rename(&key(uri), offset, &params.new_name)?;
+            let edits = all.iter().filter_map(|(document, edits)| {
+                let snapshot = state.workspace.get(document)?;
+                let edits = convert::edits(snapshot, edits, state.offered.encoding);
+                Some((state.uri(document)?.clone(), edits))
+            });
+            Ok(convert::change(edits.collect()))
         });
         found.await.transpose().map_err(refused)
     }
 
     async fn document_symbol(&self, params: DocumentSymbolParams) -> Result<Option<DocumentSymbolResponse>> {
-        let found = self.checked(params.text_document.uri, |state, document, _| {
-            let outline = document.checked().map(|checked| checked.outline.as_slice()).unwrap_or_default();
-            convert::symbols(document, outline, state.encoding)
+        let found = self.of(params.text_document.uri, |state, document, _| {
+            let symbols = aikit_ide::document_symbols(&document.snapshot);
+            convert::symbols(&document.snapshot, symbols, state.offered.encoding)
         });
         Ok(found.await.map(DocumentSymbolResponse::Nested))
     }
 
     async fn symbol(&self, params: WorkspaceSymbolParams) -> Result<Option<WorkspaceSymbolResponse>> {
         let found = self.owner.ask(move |state| {
-            let mut all = Vec::new();
-            for (uri, document) in &state.documents {
-                for (symbol, declaration) in aikit_ide::declared(&document.snapshot) {
-                    if !symbol.name.contains(&params.query) {
-                        continue;
-                    }
-                    all.push(WorkspaceSymbol {
-                        name: symbol.name,
-                        kind: SymbolKind::FUNCTION,
-                        tags: None,
-                        container_name: Some(symbol.kind.word().to_owned()),
-                        location: OneOf::Left(Location {
-                            uri: uri.clone(),
-                            range: convert::range(document, declaration, state.encoding),
-                        }),
-                        data: None,
-                    });
-                }
-            }
-            all
+            let found = state.workspace.symbols(&params.query);
+            let symbol = |found: aikit_ide::WorkspaceSymbol| {
+                Some(WorkspaceSymbol {
+                    location: OneOf::Left(state.location(&found.location)?),
+                    name: found.name,
+                    kind: capabilities::symbol(found.kind),
+                    tags: None,
+                    container_name: Some(found.container).filter(|container| !container.is_empty()),
+                    data: None,
+                })
+            };
+            found.into_iter().filter_map(symbol).collect()
         });
         Ok(found.await.map(WorkspaceSymbolResponse::Nested))
     }
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
-        let wanted = params.range;
+        let (wanted, only) = (params.range, params.context.only);
         let found = self.checked(params.text_document.uri, move |state, document, uri| {
-            let encoding = state.encoding;
+            let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
             let touched = TextRange::new(
-                convert::offset(document, wanted.start, encoding),
-                convert::offset(document, wanted.end, encoding),
+                convert::offset(snapshot, wanted.start, encoding),
+                convert::offset(snapshot, wanted.end, encoding),
             );
-            let reported = convert::diagnostics(document, uri, encoding);
-            let mut actions = Vec::new();
-            for (finding, reported) in document.findings().iter().zip(reported) {
-                if finding.range.end < touched.start || touched.end < finding.range.start {
-                    continue;
-                }
-                for fix in &finding.fixes {
-                    let edit = |edit: &aikit_core::Edit| TextEdit {
-                        range: convert::range(document, edit.range, encoding),
-                        new_text: edit.text.clone(),
-                    };
-                    actions.push(CodeActionOrCommand::CodeAction(CodeAction {
-                        title: fix.title.clone(),
-                        kind: Some(CodeActionKind::QUICKFIX),
-                        diagnostics: Some(vec![reported.clone()]),
-                        edit: Some(convert::edit(uri, fix.edits.iter().map(edit).collect())),
-                        is_preferred: Some(finding.fixes.len() == 1),
+            let asked = |kind: &CodeActionKind| {
+                let below = |only: &CodeActionKind| {
+                    let rest = kind.as_str().strip_prefix(only.as_str());
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                };
+                only.as_ref().is_none_or(|only| only.iter().any(below))
+            };
+            let mended = |action: &aikit_ide::Action| {
+                let (code, range) = action.mends?;
+                let is_it = |finding: &&Diagnostic| finding.code == code && finding.range == range;
+                let finding = document.findings.iter().find(is_it)?;
+                Some(convert::diagnostics(snapshot, std::slice::from_ref(finding), uri, encoding))
+            };
+            let action = |action: aikit_ide::Action| {
+                let kind = match action.kind {
+                    ActionKind::QuickFix => CodeActionKind::QUICKFIX,
+                    ActionKind::FixAll => FIX_ALL,
+                    ActionKind::Rewrite => CodeActionKind::REFACTOR_REWRITE,
+                };
+                let edits = convert::edits(snapshot, &action.edits, encoding);
+                asked(&kind).then(|| {
+                    CodeActionOrCommand::CodeAction(CodeAction {
+                        diagnostics: mended(&action),
+                        title: action.title,
+                        kind: Some(kind),
+                        edit: Some(convert::change(HashMap::from([(uri.clone(), edits)]))),
+                        is_preferred: Some(action.preferred),
                         ..CodeAction::default()
-                    }));
-                }
-            }
-            actions
+                    })
+                })
+            };
+            aikit_ide::actions(snapshot, touched).into_iter().filter_map(action).collect()
         });
         Ok(found.await)
     }
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
-        let found = self.checked(params.text_document.uri, |state, document, uri| {
-            let Some(checked) = document.checked() else { return Vec::new() };
-            let Some(block) = checked.outline.iter().find(|item| item.name == "identity") else { return Vec::new() };
-            let range = convert::range(document, block.name_range, state.encoding);
-            let agent = checked.identity.as_ref().map(|identity| identity.id.to_string());
-            let lens = |title: &str, command: &str| CodeLens {
-                range,
-                command: Some(Command {
-                    title: title.to_owned(),
-                    command: command.to_owned(),
-                    arguments: Some(vec![uri.as_str().into(), agent.clone().into()]),
-                }),
-                data: None,
+        let found = self.of(params.text_document.uri, |state, document, uri| {
+            let lens = |lens: aikit_ide::Lens| {
+                let range = convert::range(&document.snapshot, lens.range, state.offered.encoding);
+                let command = Some(command(lens.title, &lens.action, uri, range.start));
+                CodeLens { range, command, data: None }
             };
-            vec![lens("▶ Run", "aikit.run"), lens("Debug", "aikit.debug"), lens("Test", "aikit.test")]
+            aikit_ide::lenses(&document.snapshot).into_iter().map(lens).collect()
         });
         Ok(found.await)
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        let wanted = params.range;
+        let found = self.of(params.text_document.uri, move |state, document, _| {
+            let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
+            let within = TextRange::new(
+                convert::offset(snapshot, wanted.start, encoding),
+                convert::offset(snapshot, wanted.end, encoding),
+            );
+            let hint = |inlay: aikit_ide::Inlay| InlayHint {
+                position: convert::position(snapshot, inlay.offset, encoding),
+                label: InlayHintLabel::String(inlay.label),
+                kind: Some(InlayHintKind::TYPE),
+                text_edits: None,
+                tooltip: Some(InlayHintTooltip::String(inlay.tooltip)),
+                padding_left: Some(true),
+                padding_right: None,
+                data: None,
+            };
+            aikit_ide::inlays(snapshot, within).into_iter().map(hint).collect()
+        });
+        Ok(found.await)
+    }
+
+    async fn document_link(&self, params: DocumentLinkParams) -> Result<Option<Vec<DocumentLink>>> {
+        let found = self.of(params.text_document.uri, |state, document, _| {
+            let link = |link: aikit_ide::Link| {
+                let range = convert::range(&document.snapshot, link.range, state.offered.encoding);
+                Some(DocumentLink { range, target: Some(link.target.parse().ok()?), tooltip: None, data: None })
+            };
+            aikit_ide::links(&document.snapshot).into_iter().filter_map(link).collect()
+        });
+        Ok(found.await)
+    }
+
+    async fn formatting(&self, params: DocumentFormattingParams) -> Result<Option<Vec<TextEdit>>> {
+        let found = self.of(params.text_document.uri, |state, document, _| {
+            let edit = document.snapshot.formatted();
+            convert::edits(&document.snapshot, edit.as_slice(), state.offered.encoding)
+        });
+        Ok(found.await)
+    }
+
+    async fn semantic_tokens_full(&self, params: SemanticTokensParams) -> Result<Option<SemanticTokensResult>> {
+        let found = self.of(params.text_document.uri, |state, document, _| {
+            convert::tokens(&document.snapshot, None, state.offered.encoding)
+        });
+        Ok(found.await.map(SemanticTokensResult::Tokens))
+    }
+
+    async fn semantic_tokens_range(
+        &self,
+        params: SemanticTokensRangeParams,
+    ) -> Result<Option<SemanticTokensRangeResult>> {
+        let wanted = params.range;
+        let found = self.of(params.text_document.uri, move |state, document, _| {
+            let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
+            let within = TextRange::new(
+                convert::offset(snapshot, wanted.start, encoding),
+                convert::offset(snapshot, wanted.end, encoding),
+            );
+            convert::tokens(snapshot, Some(within), encoding)
+        });
+        Ok(found.await.map(SemanticTokensRangeResult::Tokens))
     }
 
     async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
@@ -336,11 +491,12 @@ impl LanguageServer for Backend {
     async fn selection_range(&self, params: SelectionRangeParams) -> Result<Option<Vec<SelectionRange>>> {
         let positions = params.positions;
         let found = self.of(params.text_document.uri, move |state, document, _| {
+            let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
             let grown = |at: Position| {
-                let ranges = aikit_ide::selections(&document.snapshot, convert::offset(document, at, state.encoding));
+                let ranges = aikit_ide::selections(snapshot, convert::offset(snapshot, at, encoding));
                 let mut grown: Option<SelectionRange> = None;
                 for range in ranges.into_iter().rev() {
-                    let range = convert::range(document, range, state.encoding);
+                    let range = convert::range(snapshot, range, encoding);
                     grown = Some(SelectionRange { range, parent: grown.map(Box::new) });
                 }
                 grown.unwrap_or(SelectionRange { range: Range { start: at, end: at }, parent: None })

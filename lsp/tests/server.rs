@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aikit_lsp::{Analysis, Checked, Surroundings};
-use aikit_spec::CheckContext;
+use aikit_core::Diagnostic;
+use aikit_lsp::{Analysis, Snapshot, Surroundings};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::{
@@ -16,8 +16,8 @@ struct Language;
 
 #[async_trait]
 impl Analysis for Language {
-    async fn check(&self, text: &str) -> Checked {
-        aikit_spec::check(text, &CheckContext::default())
+    async fn findings(&self, snapshot: &Snapshot) -> Vec<Diagnostic> {
+        snapshot.diagnostics().to_vec()
     }
 
     async fn surroundings(&self) -> Surroundings {
@@ -38,12 +38,17 @@ struct Client {
 
 impl Client {
     async fn start(buffer: usize, capabilities: Value) -> (Self, Value) {
+        Self::in_folders(buffer, capabilities, Value::Null).await
+    }
+
+    async fn in_folders(buffer: usize, capabilities: Value, folders: Value) -> (Self, Value) {
         let (ours, theirs) = tokio::io::duplex(buffer);
         let (input, output) = tokio::io::split(theirs);
         let server = tokio::spawn(aikit_lsp::serve(input, output, Arc::new(Language)));
         let (from, to) = tokio::io::split(ours);
         let mut client = Self { from: BufReader::new(from), to, next: 0, passed: Vec::new(), server };
-        let about = client.ask("initialize", json!({ "capabilities": capabilities })).await;
+        let about =
+            client.ask("initialize", json!({ "capabilities": capabilities, "workspaceFolders": folders })).await;
         client.tell("initialized", json!({})).await;
         (client, about["result"].clone())
     }
@@ -194,9 +199,87 @@ async fn every_capability_answers() {
     asked["positions"] = json!([{ "line": 6, "character": 13 }]);
     let grown = client.result("textDocument/selectionRange", asked).await;
     assert!(grown[0]["parent"]["parent"].is_object(), "{grown}");
+    let tokens = client.result("textDocument/semanticTokens/full", document.clone()).await;
+    // `identity:` is a key at the start; `agent_id` one line below, two columns on.
+    assert_eq!(tokens["data"].as_array().unwrap()[..10], [0, 0, 8, 0, 0, 1, 2, 8, 0, 0].map(Value::from));
+    let mut asked = document.clone();
+    asked["range"] = range(5, 0, 40);
+    let part = client.result("textDocument/semanticTokens/range", asked.clone()).await;
+    assert_eq!(part["data"][0], 5);
+    asked["range"] = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 11, "character": 0 } });
+    let hints = client.result("textDocument/inlayHint", asked).await;
+    assert_eq!(hints[0]["label"], "type: workflow", "{hints}");
+    let graph = client.result("aikit/graph", document.clone()).await;
+    assert_eq!((&graph[0]["name"], &graph[1]["kind"]), (&json!("one"), &json!("llm")));
+
+    let script = "identity: {agent_id: a, name:   A} # https://example.org/a\nbehavior:\n  steps:\n    - name: one\n      script: {lua: \"ctx.log.info('x', \"}\n";
+    client.change(2, json!([{ "text": script }])).await;
+    let help = client.result("textDocument/signatureHelp", at(4, 39)).await;
+    assert_eq!(help["signatures"][0]["activeParameter"], 1, "{help}");
+    let links = client.result("textDocument/documentLink", document.clone()).await;
+    assert_eq!(links[0]["target"], "https://example.org/a");
+    let mut asked = document.clone();
+    asked["options"] = json!({ "tabSize": 2, "insertSpaces": true });
+    let laid_out = client.result("textDocument/formatting", asked).await;
+    assert!(laid_out[0]["newText"].as_str().unwrap().contains("name: A}"), "{laid_out}");
     client.result("shutdown", Value::Null).await;
     client.tell("exit", Value::Null).await;
     timeout(Duration::from_secs(5), client.server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn agents_are_known_across_the_files_of_a_workspace() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let uri = |name: &str| format!("file://{}", path(name).display());
+    let helper = "identity:\n  agent_id: helper\n  name: Helper\n";
+    let caller =
+        "identity:\n  agent_id: caller\n  name: Caller\nbehavior:\n  steps:\n    - name: ask\n      agent: helper\n";
+    std::fs::write(path("helper.yaml"), helper).unwrap();
+    std::fs::write(path("caller.yaml"), caller).unwrap();
+    let capabilities = json!({
+        "window": { "workDoneProgress": true },
+        "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } },
+        "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } },
+    });
+    let folders = json!([{ "uri": uri(""), "name": "here" }]);
+    let (mut client, _) = Client::in_folders(1 << 20, capabilities, folders).await;
+    // The questions of the server come beside everything else; it does not wait for their answers.
+    let document = json!({ "uri": uri("caller.yaml"), "languageId": "aikit", "version": 1, "text": caller });
+    client.tell("textDocument/didOpen", json!({ "textDocument": document })).await;
+    let place = json!({ "textDocument": { "uri": uri("caller.yaml") }, "position": { "line": 6, "character": 15 } });
+    let mut definition = Value::Null;
+    for _ in 0..200 {
+        definition = client.result("textDocument/definition", place.clone()).await;
+        if definition[0].is_object() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(definition, json!([{ "uri": uri("helper.yaml"), "range": range(1, 12, 18) }]));
+    let mut rename = place.clone();
+    rename["newName"] = json!("aide");
+    let edit = client.result("textDocument/rename", rename).await;
+    assert_eq!(edit["changes"][uri("helper.yaml")], json!([{ "range": range(1, 12, 18), "newText": "aide" }]));
+    assert_eq!(edit["changes"][uri("caller.yaml")].as_array().unwrap().len(), 1);
+    let symbols = client.result("workspace/symbol", json!({ "query": "HELP" })).await;
+    assert_eq!(symbols[0]["location"]["uri"], uri("helper.yaml"));
+
+    // What changes on the disk is seen when the client tells; what is open counts as it is open.
+    std::fs::write(path("helper.yaml"), format!("# moved\n{helper}")).unwrap();
+    std::fs::write(path("caller.yaml"), "").unwrap();
+    let changes = json!([{ "uri": uri("helper.yaml"), "type": 2 }, { "uri": uri("caller.yaml"), "type": 2 }]);
+    client.tell("workspace/didChangeWatchedFiles", json!({ "changes": changes })).await;
+    let definition = client.result("textDocument/definition", place.clone()).await;
+    assert_eq!(definition[0]["range"], range(2, 12, 18));
+    std::fs::remove_file(path("helper.yaml")).unwrap();
+    client
+        .tell("workspace/didChangeWatchedFiles", json!({ "changes": [{ "uri": uri("helper.yaml"), "type": 3 }] }))
+        .await;
+    assert_eq!(client.result("textDocument/definition", place).await, json!([]));
+    let asked: Vec<&str> = client.passed.iter().filter_map(|message| message["method"].as_str()).collect();
+    assert!(asked.contains(&"client/registerCapability"), "{asked:?}");
+    assert!(asked.contains(&"window/workDoneProgress/create"), "{asked:?}");
 }
 
 #[tokio::test]

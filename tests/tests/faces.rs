@@ -9,7 +9,7 @@ use std::{
 };
 
 use aikit_core::{Diagnostic, Language, Scope};
-use aikit_ide::{Checked, Surroundings};
+use aikit_ide::{Snapshot, Surroundings};
 use aikit_js_bridge::JsFactory;
 use aikit_lua_bridge::LuaFactory;
 use aikit_models::{ModelsConfig, Registry};
@@ -69,8 +69,8 @@ struct Analysis(Engine);
 
 #[async_trait]
 impl aikit_lsp::Analysis for Analysis {
-    async fn check(&self, text: &str) -> Checked {
-        self.0.check(text).await
+    async fn findings(&self, snapshot: &Snapshot) -> Vec<Diagnostic> {
+        self.0.check(snapshot.text()).await.diagnostics
     }
 
     async fn surroundings(&self) -> Surroundings {

@@ -8,7 +8,7 @@ use aikit_runtime::engine::Engine;
 use aikit_storage::Database;
 use async_trait::async_trait;
 
-use super::{Outcome, meet};
+use super::{Outcome, Wire};
 use crate::{
     compose::{self, Composition},
     context::Context,
@@ -19,12 +19,9 @@ use crate::{
 /// Arguments of `aikit dap`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Speak over standard input and output (the default)
-    #[arg(long)]
-    pub stdio: bool,
-    /// Wait for one client on this port of the loopback address
-    #[arg(long, value_name = "PORT", conflicts_with = "stdio")]
-    pub port: Option<u16>,
+    /// Where the client is
+    #[command(flatten)]
+    pub wire: Wire,
 }
 
 /// Programs from files, run for one scope.
@@ -86,7 +83,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let scope = context.scope(&database).await?;
     let composition = Composition::new(compose::MODEL.to_owned())?;
     let launcher = Arc::new(Files { database, scope, composition });
-    let (input, output) = meet(args.port).await?;
+    let (input, output) = args.wire.meet().await?;
     aikit_dap::serve(input, output, launcher).await;
     Ok(Outcome::ok(""))
 }

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use aikit_lsp::{Analysis, Checked, Surroundings};
+use aikit_core::Diagnostic;
+use aikit_lsp::{Analysis, Snapshot, Surroundings};
 use aikit_runtime::{engine, scripts::ThreadScripts};
 use async_trait::async_trait;
 
-use super::{Outcome, meet};
+use super::{Outcome, Wire};
 use crate::{compose, context::Context, failure::Failure};
 
 /// Arguments of `aikit lsp`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Speak over standard input and output (the default)
-    #[arg(long)]
-    pub stdio: bool,
-    /// Wait for one client on this port of the loopback address
-    #[arg(long, value_name = "PORT", conflicts_with = "stdio")]
-    pub port: Option<u16>,
+    /// Where the client is
+    #[command(flatten)]
+    pub wire: Wire,
 }
 
 /// The engine behind the server: parsers in this process, the tenant's agents from the store.
@@ -29,8 +27,8 @@ struct Engine {
 
 #[async_trait]
 impl Analysis for Engine {
-    async fn check(&self, text: &str) -> Checked {
-        engine::check(text, &self.surroundings, &self.parsers).await
+    async fn findings(&self, snapshot: &Snapshot) -> Vec<Diagnostic> {
+        engine::findings(snapshot.checked(), snapshot.text(), &self.parsers).await
     }
 
     async fn surroundings(&self) -> Surroundings {
@@ -48,7 +46,7 @@ impl Analysis for Engine {
 pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let surroundings = context.check_context().await?;
     let analysis = Arc::new(Engine { context: context.clone(), parsers: compose::parsers(), surroundings });
-    let (input, output) = meet(args.port).await?;
+    let (input, output) = args.wire.meet().await?;
     aikit_lsp::serve(input, output, analysis).await;
     Ok(Outcome::ok(""))
 }

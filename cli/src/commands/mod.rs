@@ -16,6 +16,8 @@ pub mod spec;
 pub mod tenant;
 pub mod worker;
 
+use std::path::PathBuf;
+
 use aikit_transport::{Input, Meeting, Output};
 
 use crate::{exit::Exit, failure::Failure};
@@ -36,12 +38,38 @@ impl Outcome {
     }
 }
 
-/// Waits for the client of a server: on a port, or on the standard streams.
-async fn meet(port: Option<u16>) -> Result<(Input, Output), Failure> {
-    let meeting = port.map_or(Meeting::Stdio, Meeting::Port);
-    meeting.client().await.map_err(|error| {
-        let port = port.unwrap_or_default();
-        Failure::new(Exit::Refused, format!("port {port} cannot be used: {error}"))
-            .with_help("choose another one; the client must be on this machine")
-    })
+/// How a server and its client come together; standard input and output unless something else is said.
+#[derive(Debug, clap::Args)]
+pub struct Wire {
+    /// Speak over standard input and output (the default)
+    #[arg(long)]
+    pub stdio: bool,
+    /// Wait for one client on this port of the loopback address
+    #[arg(long, value_name = "PORT", conflicts_with = "stdio")]
+    pub port: Option<u16>,
+    /// Connect to the client that waits on this port of the loopback address
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["stdio", "port"])]
+    pub socket: Option<u16>,
+    /// Connect to the client that waits on this Unix socket
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["stdio", "port", "socket"])]
+    pub pipe: Option<PathBuf>,
+}
+
+impl Wire {
+    /// Waits for the client, or goes to it.
+    async fn meet(self) -> Result<(Input, Output), Failure> {
+        let (meeting, place) = match (self.port, self.socket, self.pipe) {
+            (Some(port), ..) => (Meeting::Port(port), format!("port {port}")),
+            (_, Some(port), _) => (Meeting::Socket(port), format!("port {port}")),
+            (.., Some(path)) => {
+                let place = path.display().to_string();
+                (Meeting::Pipe(path), place)
+            }
+            _ => (Meeting::Stdio, "standard input".to_owned()),
+        };
+        meeting.client().await.map_err(|error| {
+            Failure::new(Exit::Refused, format!("{place} cannot be used: {error}"))
+                .with_help("choose another one; the client must be on this machine")
+        })
+    }
 }

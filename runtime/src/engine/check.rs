@@ -12,15 +12,22 @@ use crate::ports::{Completeness, Scripts};
 /// Checks a document. `scripts` only parses; nothing is run.
 pub async fn check(source: &str, context: &CheckContext, scripts: &dyn Scripts) -> Checked {
     let mut checked = aikit_spec::check(source, context);
-    if let Some(plan) = &checked.plan {
-        let findings = script_syntax(plan, source, scripts).await;
-        if !findings.is_empty() {
-            checked.diagnostics.extend(findings);
-            checked.diagnostics.sort_by_key(|d| d.range);
-            checked.plan = None;
-        }
+    let all = findings(&checked, source, scripts).await;
+    if all.len() > checked.diagnostics.len() {
+        checked.plan = None;
     }
+    checked.diagnostics = all;
     checked
+}
+
+/// What [`check`] finds in a document that was checked without its scripts.
+pub async fn findings(checked: &Checked, source: &str, scripts: &dyn Scripts) -> Vec<Diagnostic> {
+    let mut all = checked.diagnostics.clone();
+    if let Some(plan) = &checked.plan {
+        all.extend(script_syntax(plan, source, scripts).await);
+        all.sort_by_key(|d| d.range);
+    }
+    all
 }
 
 /// A finding for every script of the document that does not parse.

@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    check::check,
+    check::{check, findings},
     replay::{Fork, Replay},
 };
 use crate::{
