@@ -98,5 +98,8 @@ fn block_on(
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, format!("the runtime cannot start: {error}")))?;
-    runtime.block_on(work)
+    let outcome = runtime.block_on(work);
+    // A read of standard input cannot be called off; the process ends without it.
+    runtime.shutdown_background();
+    outcome
 }

@@ -27,8 +27,10 @@ use crate::{
 /// What a client hears.
 #[derive(Debug)]
 pub enum Event {
-    /// A reply on shell or control.
+    /// A reply on shell.
     Reply(Message),
+    /// A reply on control.
+    Control(Message),
     /// A message for everybody: outputs, states.
     Output(Message),
     /// A question to the person.
@@ -39,7 +41,9 @@ impl Event {
     /// The message.
     pub fn message(&self) -> &Message {
         match self {
-            Event::Reply(message) | Event::Output(message) | Event::Question(message) => message,
+            Event::Reply(message) | Event::Control(message) | Event::Output(message) | Event::Question(message) => {
+                message
+            }
         }
     }
 }
@@ -64,7 +68,8 @@ impl Side {
 /// Channels in place of sockets.
 struct Channels {
     side: Side,
-    events: mpsc::UnboundedSender<Event>,
+    /// Nothing when the kernel has ended.
+    events: Mutex<Option<mpsc::UnboundedSender<Event>>>,
 }
 
 impl Channels {
@@ -85,14 +90,20 @@ impl Channels {
             buffers: message.buffers.clone(),
             defect: None,
         };
-        self.events.send(event(received)).ok();
+        if let Some(events) = self.events.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            events.send(event(received)).ok();
+        }
     }
 }
 
 #[async_trait]
 impl Transport for Channels {
     fn send(&self, channel: Channel, message: Outgoing) {
-        let event = if channel == Channel::Stdin { Event::Question } else { Event::Reply };
+        let event = match channel {
+            Channel::Shell => Event::Reply,
+            Channel::Control => Event::Control,
+            Channel::Stdin => Event::Question,
+        };
         self.deliver(event, &message);
     }
 
@@ -112,7 +123,9 @@ impl Transport for Channels {
         json!({})
     }
 
-    async fn close(&self) {}
+    async fn close(&self) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 /// A kernel of one's own and the only client on it.
@@ -129,7 +142,7 @@ impl Client {
     /// Starts a kernel over `engine`.
     pub fn start(engine: Arc<dyn CellEngine>, language: Language) -> Self {
         let (events, heard) = mpsc::unbounded_channel();
-        let channels = Arc::new(Channels { side: Side::new(), events });
+        let channels = Arc::new(Channels { side: Side::new(), events: Mutex::new(Some(events)) });
         let (core, ended) = kernel::run(engine, language, &Limits::default(), channels);
         Self { core, side: Side::new(), events: heard, passed: VecDeque::new(), ended: Mutex::new(Some(ended)) }
     }
@@ -138,19 +151,22 @@ impl Client {
     pub fn send(&self, channel: Channel, msg_type: &str, content: Map<String, Value>) -> String {
         let header = self.side.header(msg_type);
         let id = header.msg_id.clone();
-        self.core.deliver(
-            channel,
-            Message {
-                identities: vec![Bytes::from_static(b"client")],
-                header,
-                parent_header: Map::new(),
-                metadata: Map::new(),
-                content,
-                buffers: Vec::new(),
-                defect: None,
-            },
-        );
+        let message = Message {
+            identities: vec![Bytes::from_static(b"client")],
+            header,
+            parent_header: Map::new(),
+            metadata: Map::new(),
+            content,
+            buffers: Vec::new(),
+            defect: None,
+        };
+        self.deliver(channel, message);
         id
+    }
+
+    /// Sends a message that is complete.
+    pub fn deliver(&self, channel: Channel, message: Message) {
+        self.core.deliver(channel, message);
     }
 
     /// The next thing that the kernel says; `None` when it has ended.
@@ -166,7 +182,7 @@ impl Client {
         let id = self.send(channel, msg_type, content);
         loop {
             match self.events.recv().await? {
-                Event::Reply(reply) if reply.parent_id() == id => return Some(reply),
+                Event::Reply(reply) | Event::Control(reply) if reply.parent_id() == id => return Some(reply),
                 event => self.passed.push_back(event),
             }
         }

@@ -19,6 +19,7 @@ mod request;
 mod shell;
 mod sockets;
 mod stdin;
+pub mod stdio;
 mod transport;
 pub mod wire;
 

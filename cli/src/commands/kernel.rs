@@ -6,6 +6,7 @@ use aikit_core::{Language, render::table};
 use aikit_kernel::{KernelOptions, Remote, connection::ConnectionInfo};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use tokio::io::{stdin, stdout};
 
 use super::Outcome;
 use crate::{
@@ -43,8 +44,11 @@ pub struct Install {
 #[derive(Debug, clap::Args)]
 pub struct Start {
     /// The connection file that Jupyter wrote
-    #[arg(short = 'f', long, value_name = "FILE")]
-    pub connection_file: PathBuf,
+    #[arg(short = 'f', long, value_name = "FILE", required_unless_present = "stdio")]
+    pub connection_file: Option<PathBuf>,
+    /// Speak over standard input and output: a message a line, as on Jupyter Server's WebSocket
+    #[arg(long, conflicts_with = "connection_file")]
+    pub stdio: bool,
     /// What a cell without a magic is written in
     #[arg(long, value_enum, default_value_t)]
     pub language: CellLanguage,
@@ -105,21 +109,33 @@ pub fn run(context: &Context, global: &Global, command: Command) -> Result<Outco
 
 /// Runs a kernel to its end. An interrupt from the keyboard stops the cell that runs, a termination ends the kernel.
 pub async fn start(context: &Context, args: Start) -> Result<Outcome, Failure> {
-    let connection = ConnectionInfo::read(&args.connection_file)
-        .map_err(|error| Failure::new(Exit::NotFound, format!("{}: {error}", args.connection_file.display())))?;
+    let connection = match &args.connection_file {
+        Some(file) => Some(
+            ConnectionInfo::read(file)
+                .map_err(|error| Failure::new(Exit::NotFound, format!("{}: {error}", file.display())))?,
+        ),
+        None => None,
+    };
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
     let composition = Composition::new(args.model)?;
     let session = compose::session(&database, scope, "kernel", &composition).await?;
-    let mut options = KernelOptions::new(args.language.into(), std::env::temp_dir());
-    options.username = context.profile.user.to_string();
-    options.parent = std::env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok());
-    let kernel = aikit_kernel::start(&connection, session, options)
-        .await
-        .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
-    let remote = kernel.remote();
-    tokio::spawn(async move { signals(remote).await });
-    kernel.wait().await;
+    let begun = |remote: Remote| {
+        tokio::spawn(async move { signals(remote).await });
+    };
+    match connection {
+        None => aikit_kernel::stdio::serve(session, args.language.into(), stdin(), stdout(), begun).await,
+        Some(connection) => {
+            let mut options = KernelOptions::new(args.language.into(), std::env::temp_dir());
+            options.username = context.profile.user.to_string();
+            options.parent = std::env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok());
+            let kernel = aikit_kernel::start(&connection, session, options)
+                .await
+                .map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
+            begun(kernel.remote());
+            kernel.wait().await;
+        }
+    }
     database.close().await;
     Ok(Outcome::ok(""))
 }

@@ -175,7 +175,7 @@ impl Cell<'_> {
                         progress(Progress::Output { index: self.index, output: &output });
                     }
                 }
-                Event::Question(_) => {}
+                Event::Control(_) | Event::Question(_) => {}
             }
         }
         if timed_out {
