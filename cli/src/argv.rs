@@ -82,6 +82,8 @@ pub enum Command {
     Fmt(commands::fmt::Args),
     /// Run an agent, stored or from a file
     Run(commands::run::Args),
+    /// Run the examples of documents and compare the results with the expected ones
+    Test(commands::test::Args),
     /// List and show runs
     #[command(subcommand)]
     Runs(commands::runs::Command),

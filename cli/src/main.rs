@@ -67,6 +67,7 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
         Command::Dap(args) => serve(commands::dap::run(&context, args)),
         Command::Lsp(args) => serve(commands::lsp::run(&context, args)),
         Command::Notebook(command) => serve(commands::notebook::run(&context, command)),
+        Command::Test(args) => serve(commands::test::run(&context, args)),
         Command::Run(args) => serve(commands::run::run(&context, args)),
         Command::Runs(command) => wait(commands::runs::run(&context, command)),
         Command::Replay(args) => serve(commands::runs::replay(&context, args)),

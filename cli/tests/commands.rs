@@ -172,6 +172,33 @@ fn documents_are_laid_out_and_broken_ones_left_alone() {
 }
 
 #[test]
+fn examples_are_tests() {
+    let home = Home::new();
+    let examples = "  examples:
+    - inputs: {text: a b}
+      outputs: {words: 2}
+    - {inputs: {text: ''}, outputs: {words: 1}}
+    - inputs: {text: a}
+    - inputs: {}
+";
+    let suite = FLOW.replace("behavior:", &format!("{examples}behavior:")).replace("required: [text]", "required: []");
+    home.write("suite.yaml", &suite);
+    let (exit, out, _) = home.say(&["test", "suite.yaml", "--junit", "out.xml"]);
+    assert_eq!(exit, 4, "{out}");
+    assert!(out.contains("passed  suite.yaml:5 example 0\n"), "{out}");
+    assert!(out.contains("failed  suite.yaml:7 example 1\n        /words is 0, expected 1\n"), "{out}");
+    assert!(out.contains("ran     suite.yaml:8 example 2\n"), "{out}");
+    assert!(out.contains("errored suite.yaml:9 example 3\n        [script.error]"), "{out}");
+    assert!(out.ends_with("4 examples: 1 passed, 1 ran without an expectation, 2 failed\n"), "{out}");
+    let report = std::fs::read_to_string(home.path().join("out.xml")).unwrap();
+    assert!(report.contains("tests=\"4\" failures=\"1\" errors=\"1\""), "{report}");
+    assert!(report.contains("<failure message=\"/words is 0, expected 1\">"), "{report}");
+    let told = home.json(&["test", "suite.yaml", "--example", "0"]);
+    assert_eq!((&told[0]["tests"][0]["result"], &told[0]["tests"][0]["line"]), (&"passed".into(), &5.into()));
+    assert_eq!(home.say(&["test", "suite.yaml", "--example", "9"]).0, 3);
+}
+
+#[test]
 fn tenants_do_not_see_each_other() {
     let home = Home::new();
     home.ok(&["tenant", "create", "acme"]);

@@ -8,6 +8,7 @@ mod graph;
 mod hints;
 mod hover;
 mod index;
+mod interface;
 mod lexer;
 mod names;
 mod navigate;
@@ -27,6 +28,7 @@ pub use crate::{
     hints::{Inlay, Lens, LensAction, Link, inlays, lenses, links},
     hover::{Hover, hover},
     index::{Occurrence, Role, Symbol, SymbolKind},
+    interface::{Example, Interface, interface},
     names::Surroundings,
     navigate::{RenameError, declared, definition, prepare_rename, references, rename, symbol_at},
     scripts::{Script, Signature, scripts, signature},

@@ -30,6 +30,7 @@ pub trait Analysis: Send + Sync {
 pub async fn serve(input: impl AsyncRead + Unpin, output: impl AsyncWrite, analysis: Arc<dyn Analysis>) {
     let (service, socket) = LspService::build(|client| server::Backend::new(client, analysis))
         .custom_method("aikit/graph", server::Backend::graph)
+        .custom_method("aikit/interface", server::Backend::interface)
         .finish();
     Server::new(input, output, socket).serve(service).await;
 }

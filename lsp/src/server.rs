@@ -28,10 +28,10 @@ pub struct Backend {
     begun: std::sync::OnceLock<(Offered, Vec<Uri>)>,
 }
 
-/// What the server is asked for the picture of a document.
+/// The document that a request of our own is about.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct GraphParams {
+pub struct DocumentParams {
     text_document: TextDocumentIdentifier,
 }
 
@@ -128,7 +128,7 @@ impl Backend {
     }
 
     /// `aikit/graph`: the steps of a document for a picture, or `null` while it has errors.
-    pub async fn graph(&self, params: GraphParams) -> Result<Option<Vec<GraphNode>>> {
+    pub async fn graph(&self, params: DocumentParams) -> Result<Option<Vec<GraphNode>>> {
         fn node(state: &State, snapshot: &Snapshot, step: GraphStep) -> GraphNode {
             let ways = step.branches.into_iter().map(|branch| GraphWay {
                 label: branch.label,
@@ -144,6 +144,25 @@ impl Backend {
         let found = self.of(params.text_document.uri, |state, document, _| {
             let steps = aikit_ide::graph(&document.snapshot)?;
             Some(steps.into_iter().map(|step| node(state, &document.snapshot, step)).collect())
+        });
+        Ok(found.await.flatten())
+    }
+}
+
+impl Backend {
+    /// `aikit/interface`: the inputs of a document's agent and its examples, or `null` where it names no agent.
+    pub async fn interface(&self, params: DocumentParams) -> Result<Option<Value>> {
+        let found = self.of(params.text_document.uri, |state, document, _| {
+            let found = aikit_ide::interface(&document.snapshot)?;
+            let example = |example: aikit_ide::Example| {
+                json!({
+                    "range": convert::range(&document.snapshot, example.range, state.offered.encoding),
+                    "inputs": example.inputs,
+                    "outputs": example.outputs,
+                })
+            };
+            let examples: Vec<Value> = found.examples.into_iter().map(example).collect();
+            Some(json!({ "agent": found.agent, "inputs": found.inputs, "examples": examples }))
         });
         Ok(found.await.flatten())
     }

@@ -209,6 +209,8 @@ async fn every_capability_answers() {
     asked["range"] = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 11, "character": 0 } });
     let hints = client.result("textDocument/inlayHint", asked).await;
     assert_eq!(hints[0]["label"], "type: workflow", "{hints}");
+    let interface = client.result("aikit/interface", document.clone()).await;
+    assert_eq!(interface, json!({ "agent": "a", "inputs": { "type": "object" }, "examples": [] }));
     let graph = client.result("aikit/graph", document.clone()).await;
     assert_eq!((&graph[0]["name"], &graph[1]["kind"]), (&json!("one"), &json!("llm")));
 

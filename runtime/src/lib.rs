@@ -12,5 +12,6 @@ pub mod ports;
 mod recorded;
 pub mod scripts;
 pub mod session;
+pub mod testing;
 pub mod validate;
 pub mod view;

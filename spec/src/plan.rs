@@ -45,6 +45,21 @@ pub struct Plan {
     pub state_schema: Option<Value>,
     /// Bounds of one run.
     pub limits: RunLimits,
+    /// `interface.examples`.
+    pub examples: Vec<ExamplePlan>,
+}
+
+/// Inputs, and the result that is to be expected of them.
+#[derive(Debug, Clone)]
+pub struct ExamplePlan {
+    /// The inputs.
+    pub inputs: Value,
+    /// The result, where one is expected.
+    pub outputs: Option<Value>,
+    /// Where it stands.
+    pub range: TextRange,
+    /// Line of the document on which it begins, from 0.
+    pub line: u32,
 }
 
 /// Identity as templates and records see it.

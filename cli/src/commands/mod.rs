@@ -14,6 +14,7 @@ pub mod runs;
 pub mod schema;
 pub mod spec;
 pub mod tenant;
+pub mod test;
 pub mod worker;
 
 use std::path::PathBuf;

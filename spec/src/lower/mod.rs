@@ -14,8 +14,8 @@ use crate::{
     agent::{self, AgentDocument, BehaviorType, InvalidOutput, SecretOrigin, ToolEntry, ToolSpec},
     checks::is_template,
     plan::{
-        BehaviorPlan, Dynamic, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan, PromptPlan, RunLimits,
-        ScriptPlan, SecretSource, ToolKind, ToolPlan,
+        BehaviorPlan, Dynamic, ExamplePlan, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan, PromptPlan,
+        RunLimits, ScriptPlan, SecretSource, ToolKind, ToolPlan,
     },
     template::Template,
     words::{DurationText, ToolGlob},
@@ -47,6 +47,14 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
     let tools = lowering.tools(root);
     let behavior = lowering.behavior(root)?;
     let state_schema = at(root, &["behavior", "state_schema"]).map(Node::to_json);
+    let examples = at(root, &["interface", "examples"]).map(Node::items).unwrap_or_default().iter();
+    let examples = examples.map(|node| ExamplePlan {
+        inputs: node.get("inputs").map_or_else(|| json!({}), Node::to_json),
+        outputs: node.get("outputs").map(Node::to_json),
+        range: node.range,
+        line: lowering.lines.line_of(node.range.start as usize),
+    });
+    let examples = examples.collect();
     Ok(Plan {
         agent,
         digest: digest(source),
@@ -62,6 +70,7 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         state: at(root, &["behavior", "state", "initial"]).map_or_else(|| json!({}), Node::to_json),
         state_schema,
         limits: limits(&document),
+        examples,
     })
 }
 

@@ -1,0 +1,47 @@
+//! What goes into an agent and what is to be expected, for forms and lists of tests.
+
+use aikit_core::TextRange;
+use serde_json::{Value, json};
+
+use crate::snapshot::Snapshot;
+
+/// The interface of an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interface {
+    /// Its id.
+    pub agent: String,
+    /// JSON Schema of the inputs.
+    pub inputs: Value,
+    /// The examples.
+    pub examples: Vec<Example>,
+}
+
+/// An example of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Where it stands.
+    pub range: TextRange,
+    /// The inputs.
+    pub inputs: Value,
+    /// The result that is to be expected.
+    pub outputs: Option<Value>,
+}
+
+/// The interface of a document, as far as it can be read; nothing for a document that names no agent.
+pub fn interface(snapshot: &Snapshot) -> Option<Interface> {
+    let root = snapshot.root()?;
+    let agent = root.get("identity")?.get("agent_id")?.as_str()?.to_owned();
+    let interface = root.get("interface");
+    let inputs = interface.and_then(|interface| interface.get("inputs"));
+    let examples = interface.and_then(|interface| interface.get("examples")).map(|examples| examples.items());
+    let example = |node: &aikit_yaml::Node| Example {
+        range: node.range,
+        inputs: node.get("inputs").map_or_else(|| json!({}), |inputs| inputs.to_json()),
+        outputs: node.get("outputs").map(|outputs| outputs.to_json()),
+    };
+    Some(Interface {
+        agent,
+        inputs: inputs.map_or_else(|| json!({ "type": "object" }), |inputs| inputs.to_json()),
+        examples: examples.unwrap_or_default().iter().map(example).collect(),
+    })
+}
