@@ -62,3 +62,32 @@ export async function graph(document: vscode.TextDocument): Promise<GraphStep[] 
   }
   return client.sendRequest<GraphStep[] | null>("aikit/graph", { textDocument: { uri: client.code2ProtocolConverter.asUri(document.uri) } });
 }
+
+/** What a run needs and what tests expect, as `aikit/interface` gives it. */
+export interface Interface {
+  agent: string;
+  inputs: Schema;
+  examples: { range: { start: vscode.Position; end: vscode.Position }; inputs: Inputs; outputs?: unknown }[];
+}
+
+/** As much of JSON Schema as a form needs. */
+export interface Schema {
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  properties?: Record<string, Schema>;
+  required?: string[];
+}
+
+/** The inputs of a run. */
+export type Inputs = Record<string, unknown>;
+
+/** The interface of a document; `null` where it names no agent, `undefined` without a server. */
+export async function interfaceOf(document: vscode.TextDocument): Promise<Interface | null | undefined> {
+  if (!client?.isRunning()) {
+    return undefined;
+  }
+  return client.sendRequest<Interface | null>("aikit/interface", { textDocument: { uri: client.code2ProtocolConverter.asUri(document.uri) } });
+}

@@ -5,6 +5,7 @@
 mod bench;
 mod codegen;
 mod demo;
+mod node;
 mod python;
 mod shell;
 mod test;
@@ -16,9 +17,10 @@ const USAGE: &str = "cargo xtask COMMAND
 
   demo           build, run the quick-start notebook, show what came out
   lab [OPTION…]  open the notebooks in a JupyterLab of one's own; options go to `jupyter lab`
-  test [PART]    run everything, or one part: tidy, lint, rust, python
+  test [PART]    run everything, or one part: tidy, lint, rust, python, vscode
   tidy           check the rules of the house
   codegen        write what is generated: schemas, reference pages
+  vsix           package the extension for VS Code
   setup          install what the tests need, and nothing else
   bench kernel   measure the kernel beside ipykernel
   bench yaml     measure the YAML front end beside other parsers
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["test", part] => test::run(Some(part)),
         ["tidy"] => tidy::run(),
         ["codegen"] => codegen::write(),
+        ["vsix"] => test::vsix(),
         ["setup"] => python::tests().map(drop),
         ["bench", "kernel"] => bench::kernel(),
         ["bench", "yaml"] => bench::yaml(),

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use crate::{
-    python,
-    shell::{Done, aikit, cargo, root, watch},
+    node, python,
+    shell::{Done, aikit, cargo, root, run as run_program, watch},
     tidy,
 };
 
@@ -28,7 +28,7 @@ impl Count {
 
 type Part = (&'static str, fn() -> Done<Count>);
 
-const PARTS: &[Part] = &[("tidy", tidied), ("lint", lint), ("rust", rust), ("python", python)];
+const PARTS: &[Part] = &[("tidy", tidied), ("lint", lint), ("rust", rust), ("python", python), ("vscode", vscode)];
 
 /// Runs all parts, or one. A part that fails does not hide the others.
 pub fn run(only: Option<&str>) -> Done {
@@ -95,6 +95,33 @@ fn python() -> Done<Count> {
         if line.starts_with("====") {
             count = summary_of(line);
         }
+    })?;
+    if !ok && count.failed == 0 {
+        count.failed = 1;
+    }
+    Ok(count)
+}
+
+/// Packages the extension for VS Code.
+pub fn vsix() -> Done {
+    let extension = node::extension()?;
+    for script in ["check", "package"] {
+        run_program(std::process::Command::new("npm").args(["run", "--silent", script]).current_dir(&extension))?;
+    }
+    Ok(())
+}
+
+/// The extension in a real workbench.
+fn vscode() -> Done<Count> {
+    vsix()?;
+    let mut count = Count::default();
+    let mut command = std::process::Command::new("npm");
+    command.args(["run", "--silent", "test"]).current_dir(root().join("vscode-extension"));
+    command.env("AIKIT_BIN", aikit(false)?).env("CODE_SERVER", node::code_server()?).env("CHROMIUM", node::chromium()?);
+    let ok = watch(&mut command, |line| {
+        let number = |word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<u64>().ok());
+        count.passed += number("# pass ").unwrap_or_default();
+        count.failed += number("# fail ").unwrap_or_default() + number("# cancelled ").unwrap_or_default();
     })?;
     if !ok && count.failed == 0 {
         count.failed = 1;
