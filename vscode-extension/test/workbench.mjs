@@ -62,7 +62,16 @@ export async function open(files, { trusted = true } = {}) {
   }
   const port = await freePort();
   const flags = ["--auth", "none", "--bind-addr", `127.0.0.1:${port}`, ...places, "--disable-telemetry", "--disable-update-check"];
-  const server = spawn(process.execPath, [entry, ...flags, ...(trusted ? ["--disable-workspace-trust"] : []), folder], { env });
+  const server = spawn(process.execPath, [entry, ...flags, ...(trusted ? ["--disable-workspace-trust"] : []), folder], { env, detached: true });
+  // The server starts others; all of them end with the test, however it ends.
+  const end = () => {
+    try {
+      process.kill(-server.pid, "SIGKILL");
+    } catch {
+      // They have ended.
+    }
+  };
+  process.once("exit", end);
   let said = "";
   server.stdout.on("data", (data) => (said += data));
   server.stderr.on("data", (data) => (said += data));
@@ -86,7 +95,7 @@ export async function open(files, { trusted = true } = {}) {
   await page.waitForSelector(".monaco-workbench .part.editor");
   return new Workbench(page, folder, async () => {
     await browser.close();
-    server.kill("SIGKILL");
+    end();
     rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   });
 }

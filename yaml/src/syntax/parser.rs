@@ -39,6 +39,7 @@ pub(super) struct Mark {
     records: usize,
     problems: usize,
     indentation_told: usize,
+    glances: usize,
 }
 
 pub(super) fn is_blank(byte: u8) -> bool {
@@ -297,11 +298,15 @@ impl<'t> Parser<'t> {
             records: self.records.len(),
             problems: self.problems.len(),
             indentation_told: self.indentation_told,
+            glances: self.glances.len(),
         }
     }
 
-    /// Goes back to `mark` and forgets what was read since.
+    /// Goes back to `mark` and forgets what was read since. As far as that looked, what is read instead depends on it.
     pub(super) fn back_to(&mut self, mark: Mark) {
+        if let Some(end) = self.glances[mark.glances..].iter().map(|glance| glance.end).max() {
+            self.glance(mark.pos, end as usize);
+        }
         self.records.truncate(mark.records);
         self.problems.truncate(mark.problems);
         self.indentation_told = mark.indentation_told;
