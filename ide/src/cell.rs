@@ -7,6 +7,7 @@ use aikit_spec::{
     CheckContext,
     cell::{self, CellKind, MAGICS, MagicInfo},
 };
+use aikit_yaml::{Problem, ProblemKind, SyntaxTree};
 
 use crate::{
     complete::{Completion, CompletionKind, complete},
@@ -127,7 +128,8 @@ pub fn is_complete(code: &str, language: Language) -> Ready {
 /// A document is incomplete while a bracket, a quote or a block text is open at its end, or a key has nothing below it.
 fn document(body: &str) -> Ready {
     let trimmed = body.trim_end();
-    let parsed = aikit_yaml::parse(body);
+    let tree = SyntaxTree::parse(body);
+    let parsed = aikit_yaml::read(&tree, body);
     let Some(error) = parsed.diagnostics.iter().find(|finding| finding.is_error()) else {
         let last = trimmed.lines().last().unwrap_or("");
         let indent: String = last.chars().take_while(|c| *c == ' ').collect();
@@ -139,26 +141,11 @@ fn document(body: &str) -> Ready {
         };
     };
     // What is wrong at the very end may be put right by what follows.
-    if is_open(trimmed) || error.range.end as usize >= trimmed.len() && !trimmed.ends_with([']', '}']) {
+    let open = |problem: &Problem| matches!(problem.kind, ProblemKind::UnclosedQuote | ProblemKind::UnclosedBracket);
+    if tree.problems().iter().any(open) || error.range.end as usize >= trimmed.len() && !trimmed.ends_with([']', '}']) {
         return Ready::Incomplete(String::new());
     }
     Ready::Invalid
-}
-
-/// Whether more brackets are open than closed, or a quote is open.
-fn is_open(text: &str) -> bool {
-    let (mut depth, mut quote, mut last) = (0i64, None, ' ');
-    for c in text.chars() {
-        match (quote, c) {
-            (None, '"' | '\'') if last.is_whitespace() || matches!(last, ':' | '[' | '{' | ',') => quote = Some(c),
-            (Some(open), c) if c == open && last != '\\' => quote = None,
-            (None, '[' | '{') => depth += 1,
-            (None, ']' | '}') => depth -= 1,
-            _ => {}
-        }
-        last = c;
-    }
-    depth > 0 || quote.is_some()
 }
 
 fn shifted(range: TextRange, by: usize) -> TextRange {

@@ -71,7 +71,7 @@ pub fn complete(snapshot: &Snapshot, offset: usize) -> Vec<Completion> {
     let text = snapshot.text();
     let offset = floor(text, offset);
     let place = Place { text, offset, snapshot, outline: snapshot.outline(), around: snapshot.around() };
-    let mut found = match site::at(snapshot.shared_text(), offset) {
+    let mut found = match site::at(snapshot, offset) {
         Site::Key { path, token } => place.keys(&path, token),
         Site::Value { path, token } => place.values(&path, token),
         Site::Open { path, token } => {

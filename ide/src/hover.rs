@@ -29,7 +29,7 @@ pub fn hover(snapshot: &Snapshot, offset: usize) -> Option<Hover> {
     if let Some(found) = key_at(outline, offset) {
         return describe(snapshot, &outline.path(found), outline.node(found).key);
     }
-    match site::at(snapshot.shared_text(), offset) {
+    match site::at(snapshot, offset) {
         Site::Key { path, token } => {
             let name = token.slice(text).trim_matches(['"', '\'']).to_owned();
             describe(snapshot, &[path, vec![Segment::Key(name)]].concat(), token)

@@ -1,20 +1,11 @@
-//! The rough shape of a YAML text by its indentation: which keys and items there are and where. Unlike a parser it never
-//! gives up, so completion and hover work in a document that is being typed. It knows nothing of anchors and merge keys,
-//! and where a text is well formed it says no more than the parser would.
+//! The keys and items of a document with their places, as an editor needs them: also those of a document that is being typed,
+//! in the order of the text, without anchors and merge keys resolved.
 
 use std::sync::Arc;
 
 use aikit_core::TextRange;
-use aikit_yaml::Segment;
+use aikit_yaml::{Segment, SyntaxKind, SyntaxNode, SyntaxTree};
 
-mod flow;
-mod line;
-
-pub(crate) use flow::flow_place;
-pub(crate) use line::{Line, lines};
-
-/// Deeper nesting is not looked into.
-const MAX_DEPTH: usize = 64;
 /// More nodes are not collected; an editor's features end there, nothing else does.
 const MAX_NODES: usize = 200_000;
 
@@ -46,8 +37,6 @@ pub(crate) struct Node {
     pub(crate) key: TextRange,
     /// What stands behind it.
     pub(crate) written: Written,
-    /// The line on which it begins, from 0.
-    pub(crate) line: u32,
     /// Keys or items of its value.
     pub(crate) children: Vec<Id>,
 }
@@ -69,51 +58,77 @@ pub(crate) struct Outline {
     nodes: Vec<Node>,
 }
 
-/// A collection that further lines may belong to.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    /// The column of its keys or dashes.
-    column: usize,
-    /// The node whose value it is.
-    owner: Id,
-    /// Whether it is a list.
-    list: bool,
-}
-
-/// Where a line leads that has not been read yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Below {
-    /// Another key of this node's mapping.
-    Key(Id),
-    /// Another item of this node's list.
-    Item(Id),
-    /// The value of this node, of which nothing is written yet.
-    Value(Id),
-    /// Behind a value that is complete.
-    Nowhere,
-}
-
-/// Reads lines into an outline, one after the other.
-pub(crate) struct Reader {
-    outline: Outline,
-    frames: Vec<Frame>,
-    /// Content up to this offset belongs to a value that began on an earlier line.
-    taken: usize,
-}
-
 impl Outline {
-    /// The outline of a document.
-    pub(crate) fn new(text: &Arc<str>) -> Self {
-        let mut reader = Reader::new(text);
-        for line in lines(text) {
-            reader.read(line);
+    /// The outline of a text that was read into `tree`.
+    pub(crate) fn new(text: &Arc<str>, tree: &SyntaxTree) -> Self {
+        let root = Node {
+            parent: 0,
+            step: Segment::Index(0),
+            key: TextRange::default(),
+            written: Written::Below,
+            children: Vec::new(),
+        };
+        let mut outline = Self { text: Arc::clone(text), nodes: vec![root] };
+        let documents = tree.root(text).children().filter(|part| part.kind() == SyntaxKind::Document);
+        for content in documents.filter_map(|document| document.children().find(|part| part.kind().is_content())) {
+            outline.value(0, content);
         }
-        reader.outline
+        outline
     }
 
-    /// The node that was read last.
-    pub(crate) fn last(&self) -> Id {
-        self.nodes.len() - 1
+    fn add(&mut self, parent: Id, step: Segment, key: TextRange) -> Id {
+        let id = self.nodes.len();
+        self.nodes.push(Node { parent, step, key, written: Written::Below, children: Vec::new() });
+        self.nodes[parent].children.push(id);
+        id
+    }
+
+    /// Takes in what is written for a node.
+    fn value(&mut self, id: Id, node: SyntaxNode<'_>) {
+        if self.nodes.len() > MAX_NODES {
+            return;
+        }
+        self.nodes[id].written = match node.kind() {
+            SyntaxKind::Literal | SyntaxKind::Folded => Written::Block(block(&self.text, node)),
+            SyntaxKind::Mapping | SyntaxKind::Sequence if node.is_flow() => Written::Flow(node.range()),
+            SyntaxKind::Mapping | SyntaxKind::Sequence => Written::Below,
+            _ => Written::Scalar(node.range()),
+        };
+        for part in node.children() {
+            match part.kind() {
+                SyntaxKind::Entry => {
+                    let Some(key) = part.children().find(|part| part.kind().is_content() && part.kind().is_scalar())
+                    else {
+                        continue;
+                    };
+                    // In a list in brackets a pair is an item.
+                    let owner = if node.kind() == SyntaxKind::Sequence {
+                        let index = Segment::Index(self.nodes[id].children.len());
+                        self.add(id, index, key.range())
+                    } else {
+                        id
+                    };
+                    let entry = self.add(owner, Segment::Key(unquoted(key.text()).to_owned()), key.range());
+                    if let Some(value) = value_of(part) {
+                        self.value(entry, value);
+                    }
+                }
+                SyntaxKind::Item => {
+                    let Some(dash) = part.children().find(|part| part.kind() == SyntaxKind::Dash) else { continue };
+                    let item = self.add(id, Segment::Index(self.nodes[id].children.len()), dash.range());
+                    if let Some(value) = part.children().find(|part| part.kind().is_content()) {
+                        self.value(item, value);
+                    }
+                }
+                kind if kind.is_content() && node.kind() == SyntaxKind::Sequence => {
+                    let range = part.range();
+                    let key = if kind.is_scalar() { range } else { TextRange { end: range.start + 1, ..range } };
+                    let item = self.add(id, Segment::Index(self.nodes[id].children.len()), key);
+                    self.value(item, part);
+                }
+                _ => {}
+            }
+        }
     }
 
     pub(crate) fn node(&self, id: Id) -> &Node {
@@ -185,7 +200,7 @@ impl Outline {
     /// The text of a scalar, unquoted; escapes stay as they are.
     pub(crate) fn scalar(&self, id: Id) -> Option<&str> {
         match self.nodes[id].written {
-            Written::Scalar(range) => Some(line::unquoted(range.slice(&self.text))),
+            Written::Scalar(range) => Some(unquoted(range.slice(&self.text))),
             _ => None,
         }
     }
@@ -217,156 +232,27 @@ impl Outline {
     }
 }
 
-impl Reader {
-    pub(crate) fn new(text: &Arc<str>) -> Self {
-        let root = Node {
-            parent: 0,
-            step: Segment::Index(0),
-            key: TextRange::default(),
-            written: Written::Below,
-            line: 0,
-            children: Vec::new(),
-        };
-        Self { outline: Outline { text: Arc::clone(text), nodes: vec![root] }, frames: Vec::new(), taken: 0 }
-    }
-
-    /// What has been read so far.
-    pub(crate) fn outline(&self) -> &Outline {
-        &self.outline
-    }
-
-    /// The last node, if its value began on an earlier line and reaches over `offset`.
-    pub(crate) fn taken(&self, offset: usize) -> Option<Id> {
-        (offset < self.taken).then(|| self.outline.nodes.len() - 1)
-    }
-
-    /// Reads a line.
-    pub(crate) fn read(&mut self, line: Line) {
-        let text = &*Arc::clone(&self.outline.text);
-        if line.start < self.taken || self.outline.nodes.len() > MAX_NODES {
-            return;
-        }
-        let mut rest = line.content(text);
-        let mut column = rest.start - line.start;
-        loop {
-            if rest.is_empty() || rest.text(text).starts_with('#') {
-                return;
-            }
-            if let Some(dash) = rest.dash(text) {
-                self.item(column, line.number, TextRange::new(rest.start, rest.start + 1));
-                rest = dash;
-                column = rest.start - line.start;
-                continue;
-            }
-            let Some((key, value)) = rest.key(text) else {
-                self.value(rest, column);
-                return;
-            };
-            self.key(column, line.number, key);
-            self.value(value, column);
-            return;
-        }
-    }
-
-    /// Where a line would lead whose content begins in `column`.
-    pub(crate) fn below(&self, column: usize, dash: bool) -> Below {
-        let mut frames = self.frames.clone();
-        let top = settle(&mut frames, column, dash);
-        let last = |frame: &Frame| self.outline.nodes[frame.owner].children.last().copied();
-        match top {
-            None => Below::Value(0),
-            Some(frame) if frame.column == column && frame.list == dash => {
-                if dash {
-                    Below::Item(frame.owner)
-                } else {
-                    Below::Key(frame.owner)
-                }
-            }
-            Some(frame) => match last(&frame) {
-                Some(id) if self.outline.nodes[id].written == Written::Below => Below::Value(id),
-                _ => Below::Nowhere,
-            },
-        }
-    }
-
-    /// The node that owns keys (or dashes) in `column`, and the frame for them.
-    fn open(&mut self, column: usize, list: bool) -> Id {
-        let top = settle(&mut self.frames, column, list);
-        if let Some(frame) = top.filter(|frame| frame.column == column && frame.list == list) {
-            return frame.owner;
-        }
-        let owner =
-            top.map_or(0, |frame| self.outline.nodes[frame.owner].children.last().copied().unwrap_or(frame.owner));
-        if self.frames.len() < MAX_DEPTH {
-            self.frames.push(Frame { column, owner, list });
-        }
-        owner
-    }
-
-    fn item(&mut self, column: usize, line: u32, dash: TextRange) {
-        let owner = self.open(column, true);
-        let index = self.outline.nodes[owner].children.len();
-        self.add(owner, Segment::Index(index), dash, line);
-    }
-
-    fn key(&mut self, column: usize, line: u32, key: TextRange) {
-        let owner = self.open(column, false);
-        let name = line::unquoted(key.slice(&self.outline.text)).to_owned();
-        self.add(owner, Segment::Key(name), key, line);
-    }
-
-    fn add(&mut self, parent: Id, step: Segment, key: TextRange, line: u32) -> Id {
-        let id = self.outline.nodes.len();
-        self.outline.nodes.push(Node { parent, step, key, written: Written::Below, line, children: Vec::new() });
-        self.outline.nodes[parent].children.push(id);
-        id
-    }
-
-    /// The value of the last node, or of the document; `column` is where its key begins.
-    fn value(&mut self, rest: line::Span, column: usize) {
-        let text = &*Arc::clone(&self.outline.text);
-        let rest = rest.without_properties(text);
-        if rest.is_empty() || rest.text(text).starts_with('#') {
-            return;
-        }
-        let id = self.outline.nodes.len() - 1;
-        if self.outline.nodes[id].written != Written::Below || !self.outline.nodes[id].children.is_empty() {
-            return;
-        }
-        let written = match rest.text(text).as_bytes()[0] {
-            b'|' | b'>' => {
-                let content = line::block(text, rest.start, if id == 0 { None } else { Some(column) });
-                self.taken = content.end as usize;
-                Written::Block(content)
-            }
-            b'{' | b'[' => {
-                let range = line::flow_extent(text, rest.start, if id == 0 { None } else { Some(column) });
-                self.taken = range.end as usize;
-                flow::read(&mut self.outline, id, range);
-                Written::Flow(range)
-            }
-            quote @ (b'"' | b'\'') => {
-                let range = line::quoted(text, rest.start, quote, column);
-                self.taken = range.end as usize;
-                Written::Scalar(range)
-            }
-            _ => Written::Scalar(rest.without_comment(text).range()),
-        };
-        self.outline.nodes[id].written = written;
-    }
+/// The value of an entry: the content behind its colon.
+pub(crate) fn value_of(entry: SyntaxNode<'_>) -> Option<SyntaxNode<'_>> {
+    let behind = entry.children().skip_while(|part| part.kind() != SyntaxKind::Colon);
+    behind.into_iter().find(|part| part.kind().is_content())
 }
 
-/// Closes the collections that a line in `column` ends, and gives the innermost one that remains.
-fn settle(frames: &mut Vec<Frame>, column: usize, dash: bool) -> Option<Frame> {
-    while let Some(frame) = frames.last() {
-        // A list may stand in the column of the key that it belongs to; a key in that column ends it.
-        let ended = frame.column > column || (frame.column == column && frame.list && !dash);
-        if !ended {
-            return Some(*frame);
-        }
-        frames.pop();
-    }
-    None
+/// The lines of a block text. Blank ones at the end belong to it while nothing else follows, so that a cursor there is still
+/// inside.
+fn block(text: &str, node: SyntaxNode<'_>) -> TextRange {
+    let header =
+        node.children().find(|part| part.kind() == SyntaxKind::BlockHeader).unwrap_or(node).range().end as usize;
+    let start = text[header..].find('\n').map_or(text.len(), |at| header + at + 1);
+    let end = (node.range().end as usize).max(start);
+    let end = if text[end..].trim().is_empty() { text.len() } else { end };
+    TextRange::new(start, end)
+}
+
+/// A scalar without its quotes.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -375,8 +261,12 @@ mod tests {
 
     use super::*;
 
+    fn outline(text: &str) -> Outline {
+        Outline::new(&text.into(), &SyntaxTree::parse(text))
+    }
+
     fn show(text: &str, expected: Expect) {
-        let outline = Outline::new(&text.into());
+        let outline = outline(text);
         let mut shown = String::new();
         for id in outline.ids() {
             let path = aikit_yaml::Path(outline.path(id));
@@ -405,7 +295,7 @@ mod tests {
                 behavior.steps
                 behavior.steps[0]
                 behavior.steps[0].name = "one"
-                behavior.steps[0].llm block "        Hi\n          there: you\n"
+                behavior.steps[0].llm block "        Hi\n          there: you"
                 behavior.steps[1]
                 behavior.steps[1].name = "'two'"
                 behavior.steps[1].set flow "{a: 1, b: {c: [x]}}"
@@ -469,7 +359,7 @@ mod tests {
     #[test]
     fn a_part_can_be_taken_out() {
         let text = "a:\n  b:\n    type: object\n    properties:\n      x: {type: string}\n  c: 1\n";
-        let outline = Outline::new(&text.into());
+        let outline = outline(text);
         let id = outline.under(&["a", "b"]).unwrap();
         assert_eq!(outline.source(id), "    type: object\n    properties:\n      x: {type: string}");
     }

@@ -1,11 +1,12 @@
 //! What is being typed, or stands, at an offset of a document.
 
-use std::sync::Arc;
-
 use aikit_core::TextRange;
-use aikit_yaml::Segment;
+use aikit_yaml::{ProblemKind, Segment, SyntaxKind, SyntaxNode, SyntaxTree};
 
-use crate::outline::{Below, Line, Outline, Reader, Written, flow_place, lines};
+use crate::{
+    outline::{Written, value_of},
+    snapshot::Snapshot,
+};
 
 /// A place of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,128 +43,161 @@ pub(crate) enum Site {
     Nowhere,
 }
 
-/// What is at `offset`.
-pub(crate) fn at(text: &Arc<str>, offset: usize) -> Site {
-    let mut reader = Reader::new(text);
-    for line in lines(text) {
-        if line.end >= offset {
-            return on_line(text, reader, line, offset);
+/// What is at `offset`. What is being typed there is completed to something that can stand there, and the tree says where it
+/// belongs.
+pub(crate) fn at(snapshot: &Snapshot, offset: usize) -> Site {
+    let text = snapshot.text();
+    match leaf(snapshot.syntax().root(text), offset) {
+        Leaf::Comment => return Site::Nowhere,
+        Leaf::Quoted(token) => return place(snapshot.syntax(), text, offset, Some(token), false),
+        Leaf::Other => {}
+    }
+    let outline = snapshot.outline();
+    for id in outline.ids() {
+        if let Written::Block(content) = outline.node(id).written
+            && content.touches(offset)
+        {
+            return Site::Block { path: outline.path(id), content };
         }
-        reader.read(line);
     }
-    Site::Nowhere
-}
-
-fn on_line(text: &str, mut reader: Reader, line: Line, offset: usize) -> Site {
-    if let Some(id) = reader.taken(line.start.min(offset)) {
-        return inside(text, reader.outline(), id, offset);
-    }
-    let before = text.get(line.start..offset).unwrap_or("");
-    if in_comment(before) {
+    let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[offset..].find(['\n', '\r']).map_or(text.len(), |at| offset + at);
+    let start = offset - text[line_start..offset].chars().rev().take_while(is_word).map(char::len_utf8).sum::<usize>();
+    let end = offset + text[offset..line_end].chars().take_while(is_word).map(char::len_utf8).sum::<usize>();
+    let Some(before) = text.get(line_start..start) else { return Site::Nowhere };
+    let alone = {
+        let mut rest = before.trim_start();
+        while let Some(behind) = rest.strip_prefix("- ") {
+            rest = behind.trim_start();
+        }
+        rest.is_empty()
+    };
+    // A dash right before the cursor is not yet one of a list.
+    if alone && text[line_start..offset].trim() == "-" && !text[..offset].ends_with(' ') {
         return Site::Nowhere;
     }
-    // The line up to the word that is being typed: dashes open items.
-    let mut start = line.start + (before.len() - before.trim_start().len());
-    let mut dashes = false;
-    while let Some(rest) = text.get(start..offset).and_then(|rest| rest.strip_prefix('-')) {
-        if !rest.is_empty() && !rest.starts_with(' ') {
-            break;
-        }
-        if rest.is_empty() {
-            return Site::Nowhere;
-        }
-        dashes = true;
-        start = offset - rest.trim_start().len();
-    }
-    let typed = text.get(start..offset).unwrap_or("");
-    if has_colon(typed) || typed.starts_with(['{', '[', '"', '\'']) {
-        reader.read(line);
-        return behind_colon(text, reader.outline(), offset);
-    }
-    let token = TextRange::new(start, word_end(text, start, offset, line.end));
-    if dashes {
-        reader.read(Line { end: start, ..line });
-        let outline = reader.outline();
-        let id = outline.last();
-        return Site::Open { path: outline.path(id), token };
-    }
-    match reader.below(start - line.start, false) {
-        Below::Key(owner) => Site::Key { path: reader.outline().path(owner), token },
-        Below::Value(0) => Site::Key { path: Vec::new(), token },
-        Below::Value(id) => Site::Open { path: reader.outline().path(id), token },
-        Below::Item(_) | Below::Nowhere => Site::Nowhere,
-    }
-}
-
-/// A value on the line of its key, or inside of a collection or a text that began before.
-fn behind_colon(text: &str, outline: &Outline, offset: usize) -> Site {
-    let id = outline.last();
-    match inside(text, outline, id, offset) {
-        Site::Nowhere if outline.node(id).written == Written::Below && offset >= outline.node(id).key.end as usize => {
-            Site::Value { path: outline.path(id), token: TextRange::empty(offset) }
-        }
-        found => found,
-    }
-}
-
-fn inside(text: &str, outline: &Outline, last: usize, offset: usize) -> Site {
-    // The parts of a flow collection are nodes behind the one that holds it.
-    let holds = |id: &usize| match outline.node(*id).written {
-        Written::Flow(range) | Written::Block(range) | Written::Scalar(range) => {
-            (range.start as usize) <= offset && offset <= range.end as usize
-        }
-        Written::Below => false,
+    let is_key = text[end..line_end].trim_start_matches(' ').starts_with(':');
+    let word = match (start == end, alone && !is_key) {
+        (true, true) => "x:",
+        (false, true) => ":",
+        (true, false) if before.ends_with([':', ',']) => " x",
+        (true, false) => "x",
+        (false, false) => "",
     };
-    let mut id = last;
-    let mut found = holds(&id).then_some(id);
-    while id > 0 && outline.node(id).parent != id {
-        id = outline.node(id).parent;
-        if id == 0 {
-            break;
-        }
-        if holds(&id) {
-            found = Some(id);
-        }
+    let completed = [&text[..end], word, &text[end..]].concat();
+    let mut tree = snapshot.syntax().clone();
+    tree.edit(&completed, end..end, word.len());
+    let typed = end + usize::from(word == " x");
+    let at = if start == end { typed } else { start };
+    let kinds = [
+        ProblemKind::Indentation,
+        ProblemKind::ListAmongKeys,
+        ProblemKind::MappingHere,
+        ProblemKind::StrayText,
+        ProblemKind::SecondRoot,
+    ];
+    if alone && tree.problems().iter().any(|one| kinds.contains(&one.kind) && one.range.touches(at)) {
+        return Site::Nowhere;
     }
-    let Some(id) = found else { return Site::Nowhere };
-    let path = outline.path(id);
-    match outline.node(id).written {
-        Written::Block(content) => Site::Block { path, content },
-        Written::Scalar(token) => Site::Value { path, token },
-        Written::Flow(range) => {
-            let place = flow_place(text, range, offset);
-            let path = [path, place.path].concat();
-            if place.key { Site::Key { path, token: place.token } } else { Site::Value { path, token: place.token } }
+    match place(&tree, &completed, at, None, alone) {
+        Site::Value { path, token } => {
+            let inserted = TextRange::new(end, end + word.len());
+            Site::Value { path, token: without(token, inserted, offset) }
         }
-        Written::Below => Site::Nowhere,
+        Site::Key { path, .. } => Site::Key { path, token: TextRange::new(start, end) },
+        Site::Open { path, .. } => Site::Open { path, token: TextRange::new(start, end) },
+        other => other,
     }
 }
 
-/// Whether a line up to the cursor ends inside a comment. Quotes hide the sign.
-fn in_comment(before: &str) -> bool {
-    let mut quote = None;
-    let mut last = ' ';
-    for c in before.chars() {
-        match (quote, c) {
-            (None, '#') if last.is_whitespace() => return true,
-            (None, '"' | '\'') if last.is_whitespace() || matches!(last, ':' | '[' | '{' | ',') => quote = Some(c),
-            (Some(open), c) if c == open => quote = None,
-            _ => {}
+/// A range of the completed text as one of the text; an empty one is at the cursor.
+fn without(range: TextRange, inserted: TextRange, offset: usize) -> TextRange {
+    let back = |at: u32| {
+        if at >= inserted.end { at - (inserted.end - inserted.start) } else { at.min(inserted.start) }
+    };
+    let range = TextRange { start: back(range.start), end: back(range.end) };
+    if range.is_empty() { TextRange::empty(offset) } else { range }
+}
+
+enum Leaf {
+    Comment,
+    Quoted(TextRange),
+    Other,
+}
+
+/// What of the tree the cursor is inside of.
+fn leaf(root: SyntaxNode<'_>, offset: usize) -> Leaf {
+    let mut node = root;
+    loop {
+        let inside =
+            |part: &SyntaxNode<'_>| (part.range().start as usize) < offset && offset <= part.range().end as usize;
+        let Some(part) = node.children().find(inside) else { return Leaf::Other };
+        match part.kind() {
+            SyntaxKind::Comment => return Leaf::Comment,
+            SyntaxKind::DoubleQuoted | SyntaxKind::SingleQuoted => return Leaf::Quoted(part.range()),
+            _ => node = part,
         }
-        last = c;
     }
-    false
 }
 
-fn has_colon(typed: &str) -> bool {
-    typed.ends_with(':') || typed.contains(": ")
+/// Where the node at an offset belongs.
+fn place(tree: &SyntaxTree, text: &str, at: usize, token: Option<TextRange>, alone: bool) -> Site {
+    let holds = |node: &SyntaxNode<'_>| node.range().touches(at);
+    let document = tree.root(text).children().filter(|part| part.kind() == SyntaxKind::Document).filter(holds).last();
+    let content = document.and_then(|document| document.children().filter(|part| part.kind().is_content()).find(holds));
+    let Some(mut node) = content else { return Site::Nowhere };
+    let mut path = Vec::new();
+    loop {
+        match node.kind() {
+            SyntaxKind::Mapping => {
+                let entries = || node.children().filter(|part| part.kind() == SyntaxKind::Entry);
+                let Some(entry) = entries().filter(holds).last() else {
+                    // Between the entries of a mapping in brackets.
+                    return Site::Nowhere;
+                };
+                let key = entry.children().find(|part| part.kind().is_content());
+                let value = value_of(entry);
+                let in_value = value.filter(|value| holds(value) && key.is_none_or(|key| key.range() != value.range()));
+                match (in_value, key) {
+                    (Some(value), Some(key)) => {
+                        let name = key.decoded().unwrap_or_default();
+                        path.push(Segment::Key(name.into_owned()));
+                        node = value;
+                    }
+                    (None, Some(key)) if holds(&key) => {
+                        let first = alone && !node.is_flow() && entries().count() == 1 && !path.is_empty();
+                        let token = key.range();
+                        return if first { Site::Open { path, token } } else { Site::Key { path, token } };
+                    }
+                    _ => return Site::Nowhere,
+                }
+            }
+            SyntaxKind::Sequence => {
+                let items = node.children().filter(|part| {
+                    part.kind() == SyntaxKind::Item || part.kind() == SyntaxKind::Entry || part.kind().is_content()
+                });
+                let Some((index, item)) = items.enumerate().filter(|(_, item)| holds(item)).last() else {
+                    return Site::Nowhere;
+                };
+                path.push(Segment::Index(index));
+                node = match item.kind() {
+                    SyntaxKind::Item => match item.children().filter(|part| part.kind().is_content()).find(holds) {
+                        Some(value) => value,
+                        None => return Site::Nowhere,
+                    },
+                    _ => item,
+                };
+                if node.kind() == SyntaxKind::Entry {
+                    return Site::Nowhere;
+                }
+            }
+            _ => return Site::Value { path, token: token.unwrap_or(node.range()) },
+        }
+    }
 }
 
-/// Where the word at `offset` ends.
-fn word_end(text: &str, start: usize, offset: usize, line_end: usize) -> usize {
-    let rest = text.get(offset..line_end).unwrap_or("");
-    let word = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.'))).unwrap_or(rest.len());
-    (offset + word).max(start)
+fn is_word(c: &char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.')
 }
 
 #[cfg(test)]
@@ -174,7 +208,7 @@ mod tests {
         let offset = marked.find('‸').unwrap();
         let text = marked.replace('‸', "");
         let path = |path: Vec<Segment>| aikit_yaml::Path(path).to_string();
-        match at(&text.as_str().into(), offset) {
+        match at(&Snapshot::new(text.as_str(), Default::default()), offset) {
             Site::Key { path: p, token } => format!("key of `{}`: {:?}", path(p), token.slice(&text)),
             Site::Value { path: p, token } => format!("value of `{}`: {:?}", path(p), token.slice(&text)),
             Site::Open { path: p, token } => format!("open `{}`: {:?}", path(p), token.slice(&text)),
@@ -203,6 +237,19 @@ mod tests {
             ("identity: {agent_id: a, na‸", r#"key of `identity`: "na""#),
             ("integration:\n  tools: [calc‸]", r#"value of `integration.tools[0]`: "calc""#),
             ("identity:\n  broken: [\n  nam‸", r#"key of `identity`: "nam""#),
+            // Broken before, behind, and at the place itself.
+            ("a: \"open\nidentity:\n  na‸\nbehavior: [\n", r#"open `identity`: "na""#),
+            ("identity:\n  name: {{ x }}\n  ver‸\n  description: d\n", r#"key of `identity`: "ver""#),
+            ("a:\n  - {x: 1, ‸}\n", r#"key of `a[0]`: """#),
+            ("a:\n  - {x: ‸}\n", r#"value of `a[0].x`: """#),
+            ("a:\n  - [x, ‸]\n", r#"value of `a[0][1]`: """#),
+            ("a:\n  - x\n  - ‸", r#"open `a[1]`: """#),
+            ("a:\n  -‸", "nowhere"),
+            ("a:\n  - x\n  ‸", "nowhere"),
+            ("a: x\n---\nb: ‸", r#"value of `b`: """#),
+            ("kind:‸", r#"value of `kind`: """#),
+            ("ki‸nd: Agent", r#"key of ``: "kind""#),
+            ("a:\r\n  b‸\r\n", r#"open `a`: "b""#),
             ("a: b # com‸ment", "nowhere"),
             ("identity:\n  name: \"a: b‸c\"", r#"value of `identity.name`: "\"a: bc\"""#),
         ] {

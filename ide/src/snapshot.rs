@@ -54,7 +54,7 @@ impl Snapshot {
         let after = [&text[..start], &edit.text, &text[end..]].concat();
         let syntax = OnceLock::new();
         if let Some(before) = self.0.syntax.get()
-            && after.len() <= aikit_yaml::MAX_BYTES
+            && text.len().max(after.len()) <= aikit_yaml::MAX_BYTES
         {
             let mut tree = before.clone();
             tree.edit(&after, start..end, edit.text.len());
@@ -91,8 +91,7 @@ impl Snapshot {
                 // It is refused.
                 return aikit_yaml::parse(self.text());
             }
-            let tree = self.0.syntax.get_or_init(|| SyntaxTree::parse(self.text()));
-            aikit_yaml::read(tree, self.text())
+            aikit_yaml::read(self.syntax(), self.text())
         })
     }
 
@@ -118,12 +117,16 @@ impl Snapshot {
         self.parsed().documents.first().map(|document| &document.root)
     }
 
-    pub(crate) fn shared_text(&self) -> &Arc<str> {
-        &self.0.text
+    /// Its lossless tree; one without content for a text that is too large.
+    pub(crate) fn syntax(&self) -> &SyntaxTree {
+        self.0.syntax.get_or_init(|| {
+            let text = if self.text().len() > aikit_yaml::MAX_BYTES { "" } else { self.text() };
+            SyntaxTree::parse(text)
+        })
     }
 
     pub(crate) fn outline(&self) -> &Outline {
-        self.0.outline.get_or_init(|| Outline::new(&self.0.text))
+        self.0.outline.get_or_init(|| Outline::new(&self.0.text, self.syntax()))
     }
 
     pub(crate) fn index(&self) -> &Index {
