@@ -119,17 +119,13 @@ fn every_deleted_byte_of_the_test_suite() {
     }
 }
 
-/// Edits that reach further than they seem to; most were found by fuzzing.
+/// An edit that reaches further than it seems to, found by fuzzing.
 #[test]
-fn edits_far_from_what_they_change() {
-    for (before, at, len, insert) in [
-        // A bracket is read again without the lines below because of a quote in them, which the edit closes.
-        ("k: {[ k\n\"b&:\n v'\n -}\ny:\n:\tky:\n1:\n", 16, 2, "\"b"),
-    ] {
-        let mut text = before.to_owned();
-        let mut tree = SyntaxTree::parse(&text);
-        follow(&mut text, &mut tree, at, len, insert);
-    }
+fn an_edit_far_from_what_it_changes() {
+    // A bracket is read again without the lines below because of a quote in them, which the edit closes.
+    let mut text = "k: {[ k\n\"b&:\n v'\n -}\ny:\n:\tky:\n1:\n".to_owned();
+    let mut tree = SyntaxTree::parse(&text);
+    follow(&mut text, &mut tree, 16, 2, "\"b");
 }
 
 proptest! {
