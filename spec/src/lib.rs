@@ -11,6 +11,7 @@ mod check;
 mod checks;
 pub mod expr;
 mod lower;
+mod memo;
 pub mod plan;
 pub mod roots;
 pub mod schema;

@@ -16,9 +16,10 @@
 //!
 //! Ranges are bytes of the decoded scalar; the way back into the document is the caller's.
 
-use std::{collections::BTreeMap, fmt};
+use std::{fmt, sync::LazyLock};
 
 use aikit_core::TextRange;
+use imbl::OrdMap;
 use serde_json::Value;
 
 mod analysis;
@@ -46,8 +47,9 @@ pub enum Shape {
     List(Box<Shape>),
     /// An object.
     Object {
-        /// The members that are known.
-        members: BTreeMap<String, Shape>,
+        /// The members that are known. Every step sees those before it and adds its own: the maps share what they have in
+        /// common.
+        members: OrdMap<String, Shape>,
         /// Whether there may be others.
         open: bool,
     },
@@ -106,10 +108,20 @@ fn shape_of(schema: &Value, root: &Value, depth: usize) -> Shape {
     }
 }
 
+/// What can be read of a step that has run.
+fn step_shape(output: Shape) -> Shape {
+    Shape::closed([
+        ("output", output),
+        ("status", Shape::Scalar("a text")),
+        ("error", Shape::Any),
+        ("attempts", Shape::Scalar("a number")),
+    ])
+}
+
 /// The names that can be read at one place of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Roots {
-    members: BTreeMap<String, Shape>,
+    members: OrdMap<String, Shape>,
 }
 
 impl Roots {
@@ -154,12 +166,9 @@ impl Roots {
 
     /// Adds an earlier step with what is known of its output.
     pub fn with_step(mut self, name: impl Into<String>, output: Option<&Value>) -> Roots {
-        let step = Shape::closed([
-            ("output", output.map_or(Shape::Any, Shape::from_schema)),
-            ("status", Shape::Scalar("a text")),
-            ("error", Shape::Any),
-            ("attempts", Shape::Scalar("a number")),
-        ]);
+        // Most steps declare no output: they have one shape in common.
+        static PLAIN: LazyLock<Shape> = LazyLock::new(|| step_shape(Shape::Any));
+        let step = output.map_or_else(|| PLAIN.clone(), |schema| step_shape(Shape::from_schema(schema)));
         let steps = self.members.entry("steps".to_owned()).or_default();
         match steps {
             Shape::Object { members, .. } => {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    python,
+    node, python,
     shell::{Done, aikit, cargo, metadata, root, run},
 };
 
@@ -22,4 +22,13 @@ pub fn kernel() -> Done {
 /// The YAML front end beside other parsers.
 pub fn yaml() -> Done {
     run(&mut cargo(&["run", "--locked", "--release", "--quiet", "-p", "aikit-yaml", "--example", "yaml-bench"]))
+}
+
+/// The language server beside yaml-language-server.
+pub fn lsp() -> Done {
+    run(Command::new("python3")
+        .arg("tests/python/bench/lsp.py")
+        .current_dir(root())
+        .env("AIKIT_BIN", aikit(true)?)
+        .env("YAML_LANGUAGE_SERVER", node::yaml_language_server()?))
 }

@@ -57,6 +57,22 @@ pub fn code_server() -> Done<PathBuf> {
     Ok(program)
 }
 
+/// The language server that ours is measured beside.
+pub fn yaml_language_server() -> Done<PathBuf> {
+    const VERSION: &str = "1.19.2";
+    node()?;
+    let folder = cache()?.join(format!("yaml-language-server-{VERSION}"));
+    let program = folder.join("node_modules/yaml-language-server/bin/yaml-language-server");
+    if !program.exists() {
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let package = format!("yaml-language-server@{VERSION}");
+        run(Command::new("npm")
+            .args(["install", "--ignore-scripts", "--loglevel=error", &package])
+            .current_dir(&folder))?;
+    }
+    Ok(program)
+}
+
 /// A browser without a window.
 pub fn chromium() -> Done<PathBuf> {
     debian("chromium", &["chromium"])?;

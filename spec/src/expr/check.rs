@@ -7,8 +7,11 @@ use cel::{
 };
 
 use super::parse::{Parsed, contained, parse};
-use crate::roots::{
-    Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath, nearest, rewrite::Rewritten,
+use crate::{
+    memo::Memo,
+    roots::{
+        Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath, nearest, rewrite::Rewritten,
+    },
 };
 
 /// Functions, methods and macros of this version.
@@ -65,6 +68,11 @@ pub const FUNCTIONS: &[&str] = &[
 
 /// Parses an expression and says what it reads. Never fails otherwise than with a syntax error.
 pub fn check(source: &str) -> Result<Analysis, SyntaxError> {
+    static KNOWN: Memo<Result<Analysis, SyntaxError>> = Memo::new();
+    KNOWN.of(source, read)
+}
+
+fn read(source: &str) -> Result<Analysis, SyntaxError> {
     contained(source, || parse(source).map(|parsed| analyse(&parsed))).unwrap_or_else(|| {
         let message = "the expression cannot be parsed".to_owned();
         Err(SyntaxError { message, range: TextRange::new(0, source.len()) })

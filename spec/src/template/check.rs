@@ -8,6 +8,7 @@ use minijinja::{
     value::ValueKind,
 };
 
+use crate::memo::Memo;
 use crate::roots::{
     Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath, nearest,
     rewrite::{Dialect, Rewritten},
@@ -117,6 +118,11 @@ pub const TESTS: &[&str] = &[
 
 /// Parses a template and says what it reads. Never fails otherwise than with a syntax error.
 pub fn check(source: &str) -> Result<Analysis, SyntaxError> {
+    static KNOWN: Memo<Result<Analysis, SyntaxError>> = Memo::new();
+    KNOWN.of(source, read)
+}
+
+fn read(source: &str) -> Result<Analysis, SyntaxError> {
     let rewritten = rewrite(source)?;
     let tree = tree(&rewritten)?;
     Ok(analyse(&rewritten, &tree)?.0)
