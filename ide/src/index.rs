@@ -3,9 +3,9 @@
 
 use aikit_core::TextRange;
 use aikit_spec::schema::{Mark, walk};
-use aikit_yaml::{Node, NodeKind, ScalarStyle, Segment};
+use aikit_yaml::{Node, NodeKind, ScalarStyle, Segment, Segments};
 
-use crate::{lexer::Grammar, snapshot::Snapshot, text_map::TextMap};
+use crate::{lexer::Grammar, snapshot::Snapshot};
 
 mod scripts;
 mod texts;
@@ -51,6 +51,16 @@ impl SymbolKind {
             SymbolKind::Argument => "argument",
         }
     }
+}
+
+/// The way between what a scalar means and the document; nothing for one that an alias brought here from elsewhere.
+fn segments(source: &str, node: &Node) -> Option<Segments> {
+    let (text, map) = (&node.scalar()?.text, node.segments(source)?);
+    let same = map.pieces().iter().filter(|piece| piece.verbatim).all(|piece| {
+        let written = source.get(piece.source.start as usize..piece.source.end as usize);
+        written.is_some() && written == text.get(piece.decoded.start as usize..piece.decoded.end as usize)
+    });
+    same.then_some(map)
 }
 
 /// A name within its namespace.
@@ -107,12 +117,17 @@ pub(crate) struct Embedded {
     pub(crate) range: TextRange,
     /// For a block text the line of the document, from 0, on which it begins.
     pub(crate) first_line: Option<u32>,
-    pub(crate) map: TextMap,
+    pub(crate) map: Segments,
     /// The tool or step that it belongs to, for people.
     pub(crate) owner: String,
 }
 
 impl Embedded {
+    /// Where a piece of the text stands in the document.
+    pub(crate) fn place(&self, text: TextRange) -> TextRange {
+        self.map.range_to_source(text.start as usize..text.end as usize)
+    }
+
     /// Whether it is code of a script rather than a template or an expression.
     pub(crate) fn is_script(&self) -> bool {
         matches!(self.grammar, Grammar::Lua | Grammar::Js)
@@ -199,9 +214,8 @@ impl Builder<'_> {
 
     fn owned(&mut self, symbol: Symbol, node: &Node, from: usize, role: Role) {
         let place = TextRange::new(from, from + symbol.name.len());
-        let range = TextMap::new(self.source, node).and_then(|map| map.to_source(place));
-        if let Some(range) = range {
-            self.add(symbol, range, role);
+        if let Some(map) = segments(self.source, node) {
+            self.add(symbol, map.range_to_source(place.start as usize..place.end as usize), role);
         }
     }
 
@@ -317,7 +331,7 @@ impl Builder<'_> {
     }
 
     fn embedded(&mut self, path: &[Segment], node: &Node, text: &str, grammar: Grammar) {
-        let Some(map) = TextMap::new(self.source, node) else { return };
+        let Some(map) = segments(self.source, node) else { return };
         let block = node.scalar().filter(|scalar| scalar.style == ScalarStyle::Literal);
         let tool = path.first() == Some(&Segment::Key("integration".into()));
         let name_path = if tool { path.get(..3) } else { self.step_of(path) };

@@ -17,7 +17,6 @@ mod scripts;
 mod site;
 mod snapshot;
 mod structure;
-mod text_map;
 mod tokens;
 mod workspace;
 

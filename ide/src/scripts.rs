@@ -42,9 +42,9 @@ pub fn scripts(snapshot: &Snapshot) -> Vec<Script> {
 }
 
 impl Script {
-    /// Where a piece of the code stands in the document; all of the script where it stands nowhere.
+    /// Where a piece of the code stands in the document.
     pub fn place(&self, code: TextRange) -> TextRange {
-        self.embedded.map.to_source(code).unwrap_or(self.range)
+        self.embedded.place(code)
     }
 
     /// The offset in the code of one in the document.

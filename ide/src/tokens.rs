@@ -120,9 +120,7 @@ fn inside(embedded: &Embedded, found: &mut Vec<Token>) {
         };
         let name = range.slice(text);
         let host = embedded.is_script() && before != "." && GLOBALS.iter().any(|(global, _)| *global == name);
-        if let Some(range) = embedded.map.to_source(*range) {
-            found.push(Token { host, ..token(range, kind) });
-        }
+        found.push(Token { host, ..token(embedded.place(*range), kind) });
     }
 }
 

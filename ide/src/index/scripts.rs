@@ -33,10 +33,8 @@ impl Builder<'_> {
                 }
                 _ => None,
             };
-            if let Some((symbol, range)) = found
-                && let Some(range) = embedded.map.to_source(range)
-            {
-                self.add(symbol, range, Role::Read);
+            if let Some((symbol, range)) = found {
+                self.add(symbol, embedded.place(range), Role::Read);
             }
         }
     }

@@ -20,10 +20,8 @@ impl Builder<'_> {
         };
         let Ok(analysis) = analysis else { return };
         for variable in &analysis.paths {
-            if let Some((symbol, range)) = self.variable(path, variable)
-                && let Some(range) = embedded.map.to_source(range)
-            {
-                self.add(symbol, range, Role::Read);
+            if let Some((symbol, range)) = self.variable(path, variable) {
+                self.add(symbol, embedded.place(range), Role::Read);
             }
         }
     }
