@@ -1,24 +1,45 @@
 //! Accepted spellings are moved to their canonical place before anything else looks at the document.
 
+use std::borrow::Cow;
+
 use aikit_core::{Diagnostic, Edit, Fix, LineIndex, TextRange, codes};
 use aikit_yaml::{Entry, Node, NodeKind, Scalar};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::schema;
 
-/// Rewrites `root` to canonical keys. The nodes keep their places.
-pub(crate) fn canonical(source: &str, root: &mut Node) -> Vec<Diagnostic> {
+/// The document with canonical keys. The nodes keep their places; a document that has no others is not copied.
+pub(crate) fn canonical<'n>(source: &str, root: &'n Node) -> (Cow<'n, Node>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let NodeKind::Mapping(entries) = &mut root.kind else { return diagnostics };
-    bare_version(entries, &mut diagnostics);
-    flat_keys(source, entries, &mut diagnostics);
-    for entry in entries {
-        let block = schema::agent_schema().get("properties").and_then(|properties| properties.get(entry.name()));
-        if let (Some(block), NodeKind::Mapping(inner)) = (block, &mut entry.value.kind) {
-            renamed_keys(inner, schema::resolve(block), &mut diagnostics);
+    if is_canonical(root) {
+        return (Cow::Borrowed(root), diagnostics);
+    }
+    let mut root = root.clone();
+    if let NodeKind::Mapping(entries) = &mut root.kind {
+        bare_version(entries, &mut diagnostics);
+        flat_keys(source, entries, &mut diagnostics);
+        for entry in entries {
+            if let (Some(block), NodeKind::Mapping(inner)) = (block_schema(entry.name()), &mut entry.value.kind) {
+                renamed_keys(inner, block, &mut diagnostics);
+            }
         }
     }
-    diagnostics
+    (Cow::Owned(root), diagnostics)
+}
+
+fn block_schema(name: &str) -> Option<&'static Value> {
+    schema::agent_schema().get("properties")?.get(name).map(schema::resolve)
+}
+
+fn is_canonical(root: &Node) -> bool {
+    let flat = schema::agent_schema().get("x-aikit-aliases").and_then(Value::as_object);
+    root.entries().iter().all(|entry| {
+        let inner = block_schema(entry.name()).and_then(|block| block.get("x-aikit-aliases")?.as_object());
+        let renamed = |inner: &Map<String, Value>| entry.value.entries().iter().any(|e| inner.contains_key(e.name()));
+        entry.name() != "spec_version"
+            && !flat.is_some_and(|flat| flat.contains_key(entry.name()))
+            && !inner.is_some_and(renamed)
+    })
 }
 
 /// `spec_version: 1.0.0` → `aikit-v1.0.0`.

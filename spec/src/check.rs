@@ -41,13 +41,13 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
         let at = second.root.entries().first().map_or(second.range, |entry| entry.key.range);
         diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, at, message));
     }
-    let mut root = root.clone();
-    let aliases = aliases::canonical(source, &mut root);
+    let (root, aliases) = aliases::canonical(source, root);
+    let root = root.as_ref();
     // A broken text has gaps: what is missing in the tree may well stand in the text.
     if !broken {
-        let structural = structure::check(source, &root);
+        let structural = structure::check(source, root);
         let semantic = match root.kind {
-            NodeKind::Mapping(_) => checks::check(source, &root, context, &structural),
+            NodeKind::Mapping(_) => checks::check(source, root, context, &structural),
             _ => Vec::new(),
         };
         diagnostics.extend(aliases);
@@ -57,7 +57,7 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
     diagnostics.sort_by_key(|diagnostic| (diagnostic.range, diagnostic.severity));
     let mut plan = None;
     if !diagnostics.iter().any(Diagnostic::is_error) {
-        match lower::lower(source, &root, context) {
+        match lower::lower(source, root, context) {
             Ok(lowered) => plan = Some(lowered),
             Err(message) => {
                 let message = format!("aikit accepted this document and cannot read it; please report this: {message}");
@@ -67,7 +67,7 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
             }
         }
     }
-    Checked { identity: identity(&root), outline: outline(&root), plan, diagnostics }
+    Checked { identity: identity(root), outline: outline(root), plan, diagnostics }
 }
 
 /// Who the document says it is; `None` where id, name or version are missing or malformed.

@@ -1,6 +1,9 @@
 //! In which order steps run.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
 
 use aikit_core::{Diagnostic, codes};
 use aikit_yaml::Node;
@@ -14,12 +17,26 @@ pub(crate) fn execution_order(steps: &[Node], reorder: bool) -> (Vec<usize>, Vec
     let by_name: BTreeMap<&str, usize> =
         steps.iter().enumerate().rev().filter_map(|(i, step)| Some((step.get("name")?.as_str()?, i))).collect();
     let mut waits: Vec<Vec<usize>> = steps.iter().map(|step| needs(step, &by_name)).collect();
+    let mut open: Vec<usize> = waits.iter().map(Vec::len).collect();
+    let mut wanted_by: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (step, needs) in waits.iter().enumerate() {
+        needs.iter().for_each(|&need| wanted_by[need].push(step));
+    }
+    // Of those that can run the first in the document does.
+    let mut ready: BinaryHeap<Reverse<usize>> = (0..steps.len()).filter(|&step| open[step] == 0).map(Reverse).collect();
     let mut order = Vec::with_capacity(steps.len());
-    let mut pending: Vec<usize> = (0..steps.len()).collect();
-    while let Some(at) = pending.iter().position(|&step| waits[step].is_empty()) {
-        let done = pending.remove(at);
+    while let Some(Reverse(done)) = ready.pop() {
         order.push(done);
-        waits.iter_mut().for_each(|waits| waits.retain(|&step| step != done));
+        for &step in &wanted_by[done] {
+            open[step] -= 1;
+            if open[step] == 0 {
+                ready.push(Reverse(step));
+            }
+        }
+    }
+    let pending: Vec<usize> = (0..steps.len()).filter(|&step| open[step] > 0).collect();
+    for waits in &mut waits {
+        waits.retain(|&need| open[need] > 0);
     }
     let circle = in_circle(&pending, &waits);
     let diagnostics = circle.first().map(|&first| {

@@ -186,7 +186,6 @@ impl<'a> Checker<'a> {
         }
         let declared = self.schema(step.get("output"));
         let mut output = None;
-        let mut behind = roots.clone();
         if let Some(llm) = step.get("llm") {
             output = self.llm(llm, &roots);
         }
@@ -235,17 +234,20 @@ impl<'a> Checker<'a> {
         for code in step.get("retry").and_then(|retry| retry.get("on")).map(Node::items).unwrap_or_default() {
             self.error_code(Some(code));
         }
+        let mut behind = None;
         for body in bodies(step) {
-            behind = self.body(step, body, &roots, behind, before);
+            behind = Some(self.body(step, body, &roots, behind.unwrap_or_else(|| roots.clone()), before));
         }
         let output = declared.or(output);
         if let Some(save) = step.get("save") {
             let shape = output.as_ref().map_or(Shape::Any, Shape::from_schema);
-            let scope = roots.with("output", shape);
+            let scope = roots.clone().with("output", shape);
             for entry in save.entries() {
                 self.expression(&entry.value, &scope);
             }
         }
+        // Most steps hold no others: what they saw is handed on and not copied.
+        let mut behind = behind.unwrap_or(roots);
         if let Some(name) = step.get("name").and_then(Node::as_str) {
             before.push(name);
             behind = behind.with_step(name, output.as_ref());
