@@ -114,19 +114,29 @@ pub fn vsix() -> Done {
 /// The extension in a real workbench.
 fn vscode() -> Done<Count> {
     vsix()?;
-    let mut count = Count::default();
-    let mut command = std::process::Command::new("npm");
-    command.args(["run", "--silent", "test"]).current_dir(root().join("vscode-extension"));
-    command.env("AIKIT_BIN", aikit(false)?).env("CODE_SERVER", node::code_server()?).env("CHROMIUM", node::chromium()?);
-    let ok = watch(&mut command, |line| {
-        let number = |word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<u64>().ok());
-        count.passed += number("# pass ").unwrap_or_default();
-        count.failed += number("# fail ").unwrap_or_default() + number("# cancelled ").unwrap_or_default();
-    })?;
-    if !ok && count.failed == 0 {
-        count.failed = 1;
+    let (program, server, browser) = (aikit(false)?, node::code_server()?, node::chromium()?);
+    let attempt = || -> Done<Count> {
+        let mut count = Count::default();
+        let mut command = std::process::Command::new("npm");
+        command.args(["run", "--silent", "test"]).current_dir(root().join("vscode-extension"));
+        command.env("AIKIT_BIN", &program).env("CODE_SERVER", &server).env("CHROMIUM", &browser);
+        let ok = watch(&mut command, |line| {
+            let number = |word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<u64>().ok());
+            count.passed += number("# pass ").unwrap_or_default();
+            count.failed += number("# fail ").unwrap_or_default() + number("# cancelled ").unwrap_or_default();
+        })?;
+        if !ok && count.failed == 0 {
+            count.failed = 1;
+        }
+        Ok(count)
+    };
+    let count = attempt()?;
+    if count.failed == 0 {
+        return Ok(count);
     }
-    Ok(count)
+    // Keys go to a browser on a machine that may be busy: what is broken fails twice.
+    println!("{} failed in the workbench; once more", count.failed);
+    attempt()
 }
 
 /// `==== 2 failed, 30 passed, 1 error in 3.21s ====`
