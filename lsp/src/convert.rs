@@ -85,6 +85,11 @@ pub fn range(snapshot: &Snapshot, bytes: TextRange, encoding: Encoding) -> lsp::
     }
 }
 
+/// The bytes of a range.
+pub fn bytes(snapshot: &Snapshot, range: lsp::Range, encoding: Encoding) -> TextRange {
+    TextRange::new(offset(snapshot, range.start, encoding), offset(snapshot, range.end, encoding))
+}
+
 /// The findings of a document.
 pub fn diagnostics(
     snapshot: &Snapshot,

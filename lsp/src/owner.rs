@@ -8,12 +8,7 @@ use aikit_ide::{Snapshot, Surroundings, Workspace};
 use tokio::sync::{mpsc, oneshot};
 use tower_lsp::ls_types::{self as lsp, Uri};
 
-use crate::{
-    Analysis,
-    capabilities::Offered,
-    convert::{self, offset},
-    folders,
-};
+use crate::{Analysis, capabilities::Offered, convert, folders};
 
 /// A document as the client has it.
 pub struct Document {
@@ -328,12 +323,7 @@ fn apply(document: &mut Document, changes: Vec<lsp::TextDocumentContentChangeEve
     for change in changes {
         let snapshot = &document.snapshot;
         let whole = TextRange::new(0, snapshot.text().len());
-        let replaced = change.range.map_or(whole, |range| {
-            TextRange::new(
-                offset(snapshot, range.start, offered.encoding),
-                offset(snapshot, range.end, offered.encoding),
-            )
-        });
+        let replaced = change.range.map_or(whole, |range| convert::bytes(snapshot, range, offered.encoding));
         document.snapshot = snapshot.edited(&Edit { range: replaced, text: change.text });
     }
     document.version = version;

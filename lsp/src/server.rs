@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use aikit_core::{Diagnostic, TextRange};
+use aikit_core::Diagnostic;
 use aikit_ide::{ActionKind, GraphStep, LensAction, Occurrence, RenameError, Role, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -376,10 +376,7 @@ impl LanguageServer for Backend {
         let (wanted, only) = (params.range, params.context.only);
         let found = self.checked(params.text_document.uri, move |state, document, uri| {
             let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
-            let touched = TextRange::new(
-                convert::offset(snapshot, wanted.start, encoding),
-                convert::offset(snapshot, wanted.end, encoding),
-            );
+            let touched = convert::bytes(snapshot, wanted, encoding);
             let asked = |kind: &CodeActionKind| {
                 let below = |only: &CodeActionKind| {
                     let rest = kind.as_str().strip_prefix(only.as_str());
@@ -432,10 +429,7 @@ impl LanguageServer for Backend {
         let wanted = params.range;
         let found = self.of(params.text_document.uri, move |state, document, _| {
             let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
-            let within = TextRange::new(
-                convert::offset(snapshot, wanted.start, encoding),
-                convert::offset(snapshot, wanted.end, encoding),
-            );
+            let within = convert::bytes(snapshot, wanted, encoding);
             let hint = |inlay: aikit_ide::Inlay| InlayHint {
                 position: convert::position(snapshot, inlay.offset, encoding),
                 label: InlayHintLabel::String(inlay.label),
@@ -484,10 +478,7 @@ impl LanguageServer for Backend {
         let wanted = params.range;
         let found = self.of(params.text_document.uri, move |state, document, _| {
             let (snapshot, encoding) = (&document.snapshot, state.offered.encoding);
-            let within = TextRange::new(
-                convert::offset(snapshot, wanted.start, encoding),
-                convert::offset(snapshot, wanted.end, encoding),
-            );
+            let within = convert::bytes(snapshot, wanted, encoding);
             convert::tokens(snapshot, Some(within), encoding)
         });
         Ok(found.await.map(SemanticTokensRangeResult::Tokens))

@@ -59,7 +59,7 @@ class Configurations implements vscode.DebugConfigurationProvider {
 }
 
 /** Debugs a document; with a step, up to there. */
-export async function debug(uri: vscode.Uri, line?: number, noDebug = false): Promise<void> {
+export async function debug(uri: vscode.Uri, line?: number): Promise<void> {
   if (line !== undefined) {
     const place = new vscode.Location(uri, new vscode.Position(line, 0));
     const there = vscode.debug.breakpoints.some(
@@ -73,7 +73,7 @@ export async function debug(uri: vscode.Uri, line?: number, noDebug = false): Pr
     }
   }
   const configuration = { type: "aikit", request: "launch", name: "Debug agent", program: uri.fsPath };
-  await vscode.debug.startDebugging(vscode.workspace.getWorkspaceFolder(uri), configuration, { noDebug });
+  await vscode.debug.startDebugging(vscode.workspace.getWorkspaceFolder(uri), configuration);
 }
 
 /** Walks through a run that has been. */

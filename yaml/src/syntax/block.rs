@@ -482,8 +482,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Goes to the next entry, over what is none. Gives whether there is one.
-    pub(super) fn entry_ahead(&mut self, context: Context, m: i32, origin: usize) -> bool {
+    /// Goes to the beginning of the next line of a collection in `column`, over what cannot be one. Gives whether there is one.
+    fn line_ahead(&mut self, column: i32) -> bool {
         loop {
             self.trivia();
             if self.at_end() {
@@ -492,11 +492,18 @@ impl Parser<'_> {
             if !self.fresh() {
                 let kind = self.behind();
                 self.problem(kind, self.pos, self.trimmed_line_end(self.pos));
-                self.error_group(m);
-                continue;
+                self.error_group(column);
+            } else if !self.template_line(true, -1) {
+                return true;
             }
-            if self.template_line(true, -1) {
-                continue;
+        }
+    }
+
+    /// Goes to the next entry, over what is none. Gives whether there is one.
+    pub(super) fn entry_ahead(&mut self, context: Context, m: i32, origin: usize) -> bool {
+        loop {
+            if !self.line_ahead(m) {
+                return false;
             }
             let column = self.column();
             if self.indicates(b'-') {
@@ -704,18 +711,8 @@ impl Parser<'_> {
     /// Goes to the next item, over what is none. Gives whether there is one.
     pub(super) fn item_ahead(&mut self, context: Context, s: i32, origin: usize) -> bool {
         loop {
-            self.trivia();
-            if self.at_end() {
+            if !self.line_ahead(s) {
                 return false;
-            }
-            if !self.fresh() {
-                let kind = self.behind();
-                self.problem(kind, self.pos, self.trimmed_line_end(self.pos));
-                self.error_group(s);
-                continue;
-            }
-            if self.template_line(true, -1) {
-                continue;
             }
             let column = self.column();
             if self.indicates(b'-') {
