@@ -84,7 +84,7 @@ codes! {
     701 LUA_SYNTAX Error "The Lua code cannot be parsed.";
     702 JS_SYNTAX Error "The JavaScript code cannot be parsed.";
     801 NOT_EXECUTED Information "Declared, not executed by this version.";
-    802 NOT_SUPPORTED Error "This part of the language is not supported by this version.";
+    802 NOT_SUPPORTED Warning "Declared, not executed by this version: a run fails when it comes to it.";
     901 UNKNOWN_MAGIC Error "There is no magic of that name.";
     902 MAGIC_USAGE Error "The magic is used in a wrong way.";
     903 UNKNOWN_TENANT Error "The tenant does not exist.";

@@ -86,6 +86,10 @@ error_kinds! {
     AgentNotFound = "agent.not_found", false;
     /// The document has errors and cannot run.
     SpecInvalid = "spec.invalid", false;
+    /// The document raised an error of its own; its code is in [`RunError::own_code`].
+    Raised = "raised", false;
+    /// The document declares something that this version does not execute.
+    Unsupported = "unsupported", false;
     /// The run was cancelled.
     Cancelled = "cancelled", false;
     /// The store refused or failed: full disk, locked database, damaged file.
@@ -117,6 +121,9 @@ pub struct Place {
 pub struct RunError {
     /// Which of the closed taxonomy.
     pub kind: ErrorKind,
+    /// The code that the document gave it, for [`ErrorKind::Raised`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_code: Option<String>,
     /// What happened, in one or two sentences; never holds a secret.
     pub message: String,
     /// What would help.
@@ -133,7 +140,25 @@ pub struct RunError {
 impl RunError {
     /// An error without place, help and detail.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: None, trace: Vec::new(), detail: None }
+        Self { kind, own_code: None, message: message.into(), help: None, trace: Vec::new(), detail: None }
+    }
+
+    /// An error that a document raises: one of the taxonomy, or one of its own.
+    pub fn raised(code: &str, message: impl Into<String>) -> Self {
+        match ErrorKind::from_code(code) {
+            Some(kind) => Self::new(kind, message),
+            None => Self { own_code: Some(code.to_owned()), ..Self::new(ErrorKind::Raised, message) },
+        }
+    }
+
+    /// The document declares something that this version does not execute.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Unsupported, format!("{what} is declared and not executed by this version"))
+    }
+
+    /// The code that `on_error` and people see.
+    pub fn code(&self) -> &str {
+        self.own_code.as_deref().unwrap_or(self.kind.code())
     }
 
     /// The run was cancelled.

@@ -6,7 +6,7 @@ use aikit_core::{Diagnostic, Edit, Fix, LineIndex, TextRange, codes};
 use aikit_yaml::{Entry, Node, NodeKind, Scalar};
 use serde_json::{Map, Value};
 
-use crate::schema;
+use crate::schema::{self, Kind};
 
 /// The document with canonical keys. The nodes keep their places; a document that has no others is not copied.
 pub(crate) fn canonical<'n>(source: &str, root: &'n Node) -> (Cow<'n, Node>, Vec<Diagnostic>) {
@@ -28,11 +28,11 @@ pub(crate) fn canonical<'n>(source: &str, root: &'n Node) -> (Cow<'n, Node>, Vec
 }
 
 fn block_schema(name: &str) -> Option<&'static Value> {
-    schema::agent_schema().get("properties")?.get(name).map(schema::resolve)
+    schema::root(Kind::Agent).get("properties")?.get(name).map(schema::resolve)
 }
 
 fn is_canonical(root: &Node) -> bool {
-    let flat = schema::agent_schema().get("x-aikit-aliases").and_then(Value::as_object);
+    let flat = schema::root(Kind::Agent).get("x-aikit-aliases").and_then(Value::as_object);
     root.entries().iter().all(|entry| {
         let inner = block_schema(entry.name()).and_then(|block| block.get("x-aikit-aliases")?.as_object());
         let renamed = |inner: &Map<String, Value>| entry.value.entries().iter().any(|e| inner.contains_key(e.name()));
@@ -63,7 +63,7 @@ fn bare_version(entries: &mut [Entry], diagnostics: &mut Vec<Diagnostic>) {
 
 /// `tools:` at the top level → `integration.tools`.
 fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
-    let aliases = schema::agent_schema().get("x-aikit-aliases").and_then(Value::as_object);
+    let aliases = schema::root(Kind::Agent).get("x-aikit-aliases").and_then(Value::as_object);
     let mut at = 0;
     while at < entries.len() {
         let target = aliases.and_then(|aliases| aliases.get(entries[at].name())).and_then(Value::as_str);
@@ -73,13 +73,6 @@ fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagn
         };
         let range = entries[at].key.range;
         let name = entries[at].name().to_owned();
-        if !is_supported(block, key) {
-            let message = format!("`{name}` (`{block}.{key}`) is not supported by this version");
-            let help = "the language knows it, the engine does not run it yet; remove it";
-            diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, range, message).with_help(help));
-            entries.remove(at);
-            continue;
-        }
         let home = entries.iter().position(|entry| entry.name() == block);
         match home.map(|home| &entries[home].value.kind) {
             Some(NodeKind::Mapping(inner)) => {
@@ -145,12 +138,6 @@ fn renamed_keys(entries: &mut [Entry], block: &'static Value, diagnostics: &mut 
             );
         }
     }
-}
-
-fn is_supported(block: &str, key: &str) -> bool {
-    let properties = schema::agent_schema().get("properties");
-    let block = properties.and_then(|properties| properties.get(block)).map(schema::resolve);
-    block.and_then(|block| block.get("properties")?.get(key)).is_some()
 }
 
 /// Edits that move the lines of a top-level entry into its block; none where the document is not written in lines.

@@ -6,17 +6,20 @@ use aikit_core::{Diagnostic, TenantId, TextRange};
 
 pub mod agent;
 mod aliases;
+pub mod application;
 pub mod cell;
 mod check;
 mod checks;
 pub mod expr;
 mod lower;
 mod memo;
+pub mod parts;
 pub mod plan;
 pub mod roots;
 pub mod schema;
 mod structure;
 pub mod template;
+pub mod test_suite;
 pub mod words;
 
 pub use check::{check, check_parsed};

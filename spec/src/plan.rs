@@ -47,6 +47,8 @@ pub struct Plan {
     pub limits: RunLimits,
     /// `interface.examples`.
     pub examples: Vec<ExamplePlan>,
+    /// Parts without which the agent must not run, and which this version does not execute: a run fails at once.
+    pub unsupported: Vec<&'static str>,
 }
 
 /// Inputs, and the result that is to be expected of them.
@@ -103,6 +105,8 @@ pub enum SecretSource {
     Env(String),
     /// The tenant's configuration.
     Tenant(String),
+    /// A place that this version does not read: a request that needs the credential fails.
+    Unsupported(&'static str),
 }
 
 /// Sampling parameters as declared.
@@ -166,6 +170,8 @@ pub struct ToolPlan {
     pub kind: ToolKind,
     /// How long a call may take.
     pub timeout: Duration,
+    /// When a person has to agree to a call: always, or under a condition in which `args` holds the arguments.
+    pub ask: Vec<Option<Expr>>,
     /// Where it is declared.
     pub range: TextRange,
 }
@@ -177,6 +183,8 @@ pub enum ToolKind {
     Builtin(String),
     /// A script; `ctx.inputs` holds the arguments.
     Script(ScriptPlan),
+    /// A kind of tool that this version does not execute: a call fails.
+    Unsupported(&'static str),
 }
 
 /// Code inside a document.
@@ -206,6 +214,8 @@ pub enum BehaviorPlan {
     },
     /// Steps in order; the last output is the result unless a `return` gave one.
     Steps(Vec<StepPlan>),
+    /// A type of behavior that this version does not execute: a run fails.
+    Unsupported(&'static str),
 }
 
 /// One step.
@@ -268,6 +278,10 @@ pub enum ErrorAction {
     Do(Vec<StepPlan>),
     /// The step's output is this.
     Use(Dynamic),
+    /// The step fails with this error instead: code and message.
+    Raise(String, Option<Template>),
+    /// What this version does not execute: the step fails.
+    Unsupported(&'static str),
 }
 
 /// What a step does.
@@ -349,8 +363,28 @@ pub enum StepKind {
         /// The steps.
         steps: Vec<StepPlan>,
     },
+    /// Waits for a time.
+    Wait(Duration),
+    /// Fails with an error.
+    Raise {
+        /// Its code.
+        code: String,
+        /// What is said.
+        message: Option<Template>,
+    },
+    /// Runs steps of `behavior.subflows`.
+    Subflow {
+        /// Their name.
+        name: String,
+        /// What they are given as `input`.
+        input: Dynamic,
+        /// The steps.
+        steps: Vec<StepPlan>,
+    },
     /// Ends the run with a result.
     Return(Dynamic),
+    /// A kind of step that this version does not execute: it fails.
+    Unsupported(&'static str),
 }
 
 /// Steps inside a step.
@@ -409,6 +443,7 @@ impl StepPlan {
                 let label = before.as_ref().or(until.as_ref()).map_or("", |condition| condition.source.as_str());
                 add(label, BodySegment::Only, steps);
             }
+            StepKind::Subflow { name, steps, .. } => add(name, BodySegment::Only, steps),
             _ => {}
         }
         for case in &self.on_error {
@@ -434,7 +469,11 @@ impl StepKind {
             StepKind::Parallel { .. } => "parallel",
             StepKind::Map { .. } => "map",
             StepKind::Loop { .. } => "loop",
+            StepKind::Wait(_) => "wait",
+            StepKind::Raise { .. } => "raise",
+            StepKind::Subflow { .. } => "subflow",
             StepKind::Return(_) => "return",
+            StepKind::Unsupported(keyword) => keyword,
         }
     }
 }

@@ -70,7 +70,29 @@ formats! {
     StatePath = "state-path", "^[A-Za-z_][A-Za-z0-9_]{0,62}(\\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$", is_state_path,
         "a place in the state such as `state.topic`";
     /// A tool name in which `*` stands for anything.
-    ToolGlob = "tool-glob", "^[a-z*][a-z0-9_*-]{0,62}$", is_tool_glob, "a tool name, in which `*` stands for anything";
+    ToolGlob = "tool-glob", "^[a-z*][a-z0-9_*-]{0,62}(/[A-Za-z0-9_.*-]{1,128})?$", is_tool_glob,
+        "a tool name such as `search` or `github/create_issue`, in which `*` stands for anything";
+    /// A tool of an MCP server, in which `*` stands for anything.
+    McpGlob = "mcp-tool", "^[a-z*][a-z0-9_*-]{0,62}/[A-Za-z0-9_.*-]{1,128}$", is_mcp_glob,
+        "a tool of an MCP server, as `server/tool`";
+    /// A size: `512B`, `64KB`, `512MB`, `2GB`.
+    SizeText = "size", "^[0-9]{1,9}(B|KB|MB|GB|TB)$", is_size, "a size such as `64KB`, `512MB` or `2GB`";
+    /// A host, in which `*` stands for anything.
+    HostGlob = "host", "^[a-z0-9*.-]{1,253}(:[0-9]{1,5})?$", is_host,
+        "a host in lower case such as `api.example.org`, `*.example.org` or `localhost:8080`";
+    /// An environment variable.
+    EnvName = "env-name", "^[A-Za-z_][A-Za-z0-9_]{0,127}$", is_env_name, "the name of an environment variable";
+    /// An event of an application.
+    EventName = "event-name", "^[A-Za-z][A-Za-z0-9_.-]{0,127}$", is_event_name,
+        "the name of an event such as `ticket.created`";
+    /// A time of the clock: minute, hour, day of the month, month, day of the week.
+    CronText = "cron", "^[0-9A-Za-z*,/-]{1,64}( [0-9A-Za-z*,/-]{1,64}){4}$", is_cron,
+        "minute, hour, day, month and weekday, as in `0 9 * * 1-5`";
+    /// A SHA-256 in hex.
+    Sha256Text = "sha256", "^[0-9a-f]{64}$", is_sha256, "a SHA-256 of 64 lower-case hex digits";
+    /// The code of an error that a document raises.
+    ErrorName = "error-code", "^[a-z][a-z_]{0,62}([.][a-z_]{1,63})?$", is_error_name,
+        "the code of an error such as `validation.input` or one of `interface.errors`";
     /// The code of an error, in which `*` stands for anything.
     ErrorGlob = "error-glob", "^[a-z_*]+([.][a-z_*]+)?$", is_error_glob,
         "the code of an error such as `provider.timeout` or `provider.*`";
@@ -132,11 +154,65 @@ fn is_state_path(text: &str) -> bool {
 }
 
 fn is_tool_glob(text: &str) -> bool {
-    is_word(
-        text,
-        |b| b.is_ascii_lowercase() || b == b'*',
-        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'*'),
-    )
+    let (name, tool) = text.split_once('/').map_or((text, None), |(name, tool)| (name, Some(tool)));
+    let tool_fits = |tool: &str| {
+        (1..=128).contains(&tool.len())
+            && tool.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'*' | b'-'))
+    };
+    tool.is_none_or(tool_fits)
+        && is_word(
+            name,
+            |b| b.is_ascii_lowercase() || b == b'*',
+            |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'*'),
+        )
+}
+
+fn is_mcp_glob(text: &str) -> bool {
+    text.contains('/') && is_tool_glob(text)
+}
+
+fn is_size(text: &str) -> bool {
+    parse_size(text).is_some()
+}
+
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let host_fits = (1..=253).contains(&host.len())
+        && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'*' | b'.' | b'-'));
+    host_fits && port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_env_name(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn is_event_name(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+fn is_cron(text: &str) -> bool {
+    let field = |field: &str| {
+        (1..=64).contains(&field.len())
+            && field.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b',' | b'/' | b'-'))
+    };
+    text.split(' ').count() == 5 && text.split(' ').all(field)
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_error_name(text: &str) -> bool {
+    let word = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let (first, second) = text.split_once('.').map_or((text, None), |(first, second)| (first, Some(second)));
+    (1..=63).contains(&first.len())
+        && first.starts_with(|c: char| c.is_ascii_lowercase())
+        && word(first)
+        && second.is_none_or(|second| (1..=63).contains(&second.len()) && word(second))
 }
 
 fn is_error_glob(text: &str) -> bool {
@@ -175,6 +251,30 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "d" => Duration::from_secs(number * 86400),
         _ => return None,
     })
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if !(1..=9).contains(&digits) {
+        return None;
+    }
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match &text[digits..] {
+        "B" => 0,
+        "KB" => 10,
+        "MB" => 20,
+        "GB" => 30,
+        "TB" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << unit)
+}
+
+impl SizeText {
+    /// The bytes that it says, a KB being 1024 of them; `None` for a text that is no size.
+    pub fn bytes(&self) -> Option<u64> {
+        parse_size(&self.0)
+    }
 }
 
 impl DurationText {
@@ -244,6 +344,12 @@ texts! {
     LuaCode = "lua";
     /// JavaScript code.
     JsCode = "js";
+    /// A file, relative to the document.
+    FilePath = "path";
+    /// A word of the language, or a CEL expression.
+    ConditionText = "condition";
+    /// A preset, as `name` or `name@version`, or a file, relative to the document.
+    ExtendsText = "extends";
 }
 
 /// A JSON Schema, draft 2020-12, of an object or of any other value.
@@ -284,6 +390,25 @@ impl JsonSchema for DynamicValue {
     }
 }
 
+/// A part of an agent document, or changes to one: RFC 7386 with lists of named things merged by name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AgentPatch(pub Map<String, Value>);
+
+impl JsonSchema for AgentPatch {
+    fn schema_name() -> Cow<'static, str> {
+        "AgentPatch".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-aikit-language": "patch"})
+    }
+}
+
 /// An object whose texts may be templates.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -306,7 +431,7 @@ impl JsonSchema for DynamicObject {
 macro_rules! references {
     ($($(#[$doc:meta])* $type:ident = $namespace:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $type(pub Name);
 
@@ -341,6 +466,14 @@ references! {
     SecretRef = "secret";
     /// The name of a model provider.
     ProviderRef = "provider";
+    /// The name of a knowledge base.
+    KnowledgeRef = "knowledge_base";
+    /// The name of a server of the Model Context Protocol.
+    McpServerRef = "mcp_server";
+    /// The name of steps that are run by name.
+    SubflowRef = "subflow";
+    /// The name of a state of a state machine.
+    StateName = "state";
 }
 
 /// Declares an enum whose variants are told apart by the JSON type of the value, with the schema that says so.

@@ -2,23 +2,28 @@
 
 use std::{fs, path::PathBuf};
 
-use aikit_spec::schema::{agent_schema, agent_schema_json};
+use aikit_spec::schema::{Kind, document_schema, document_schema_json};
 use serde_json::Value;
 
 #[test]
-fn the_committed_schema_is_up_to_date() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/agent.schema.json");
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&path, agent_schema_json()).unwrap();
+fn the_committed_schemas_are_up_to_date() {
+    for kind in Kind::ALL {
+        let name = format!("{}.schema.json", kind.file_name());
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas").join(&name);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, document_schema_json(kind)).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == document_schema_json(kind), "schemas/{name} is stale: run `cargo xtask codegen`");
     }
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == agent_schema_json(), "schemas/agent.schema.json is stale: run `cargo xtask codegen`");
 }
 
 #[test]
-fn the_schema_is_a_valid_schema() {
-    assert!(jsonschema::draft202012::meta::is_valid(agent_schema()));
-    assert!(jsonschema::draft202012::new(agent_schema()).is_ok());
+fn the_schemas_are_valid_schemas() {
+    for kind in Kind::ALL {
+        assert!(jsonschema::draft202012::meta::is_valid(&document_schema(kind)), "{kind:?}");
+        assert!(jsonschema::draft202012::new(&document_schema(kind)).is_ok(), "{kind:?}");
+    }
 }
 
 #[test]
@@ -46,7 +51,11 @@ fn every_key_and_every_word_is_described() {
         }
     }
     let mut missing = Vec::new();
-    walk(agent_schema(), "", &mut missing);
+    for kind in Kind::ALL {
+        walk(&document_schema(kind), kind.word(), &mut missing);
+    }
+    missing.sort();
+    missing.dedup();
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
@@ -97,6 +106,8 @@ fn the_schema_uses_only_what_the_structural_check_understands() {
         }
     }
     let mut unknown = Vec::new();
-    walk(agent_schema(), &mut unknown);
+    for kind in Kind::ALL {
+        walk(&document_schema(kind), &mut unknown);
+    }
     assert!(unknown.is_empty(), "{unknown:?}");
 }

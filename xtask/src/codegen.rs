@@ -22,18 +22,21 @@ pub fn write() -> Done {
     for (path, make) in PAGES {
         write(path, make().as_bytes())?;
     }
-    let schema = std::process::Command::new(aikit(false)?)
-        .arg("schema")
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("aikit schema: {error}"))?;
-    if !schema.status.success() {
-        return Err("aikit schema failed".to_owned());
+    for kind in ["agent", "application", "test-suite", "library", "overlay", "preset"] {
+        let schema = std::process::Command::new(aikit(false)?)
+            .args(["schema", kind])
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("aikit schema: {error}"))?;
+        if !schema.status.success() {
+            return Err("aikit schema failed".to_owned());
+        }
+        write(&format!("schemas/{kind}.schema.json"), &schema.stdout)?;
     }
-    write("schemas/agent.schema.json", &schema.stdout)
+    Ok(())
 }
 
-/// The pages that are not what would be generated. The schema is held by a test of its crate.
+/// The pages that are not what would be generated. The schemas are held by a test of their crate.
 pub fn stale() -> Done<Vec<String>> {
     let stale = PAGES.iter().filter(|(path, make)| {
         let committed = fs::read_to_string(root().join(path)).unwrap_or_default();

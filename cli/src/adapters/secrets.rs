@@ -51,6 +51,10 @@ impl Secrets for TenantSecrets {
                 Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
                 _ => refuse(format!("the environment variable `{name}` is not set"), format!("set {name}")),
             },
+            SecretSource::Unsupported(place) => refuse(
+                format!("credentials from `{place}` are not read by this version"),
+                "use `env` or `tenant`".into(),
+            ),
             SecretSource::Tenant(key) => match self.tenant.config.get("secrets").and_then(|s| s.get(key)) {
                 Some(Value::String(value)) => Ok(Secret::new(value.clone())),
                 _ => refuse(

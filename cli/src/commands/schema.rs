@@ -13,18 +13,35 @@ pub struct Args {
     pub kind: Kind,
 }
 
-/// Document kinds that have a schema.
+/// Document kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Kind {
     /// An agent
     #[default]
     Agent,
+    /// Agents that work together
+    Application,
+    /// Cases that an agent is tried with
+    TestSuite,
+    /// Parts that documents import
+    Library,
+    /// What is different in an environment
+    Overlay,
+    /// What agents begin with
+    Preset,
 }
 
 /// Prints the schema; it is JSON in every format.
 pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
+    use aikit_spec::schema;
     context.without_reports("schema")?;
-    Ok(Outcome::ok(match args.kind {
-        Kind::Agent => aikit_spec::schema::agent_schema_json(),
-    }))
+    let kind = match args.kind {
+        Kind::Agent => schema::Kind::Agent,
+        Kind::Application => schema::Kind::Application,
+        Kind::TestSuite => schema::Kind::TestSuite,
+        Kind::Library => schema::Kind::Library,
+        Kind::Overlay => schema::Kind::Overlay,
+        Kind::Preset => schema::Kind::Preset,
+    };
+    Ok(Outcome::ok(schema::document_schema_json(kind)))
 }

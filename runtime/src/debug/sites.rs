@@ -37,6 +37,7 @@ impl Sites {
         let mut sites = Self::default();
         match &plan.behavior {
             BehaviorPlan::Steps(steps) => sites.add_steps(steps, &lines),
+            BehaviorPlan::Unsupported(_) => {}
             BehaviorPlan::Chat { .. } => {
                 sites.steps.push((1, u32::try_from(lines.line_count()).unwrap_or(u32::MAX)));
                 sites.names.push("chat".into());

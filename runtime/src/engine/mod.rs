@@ -324,9 +324,13 @@ impl Execution {
         if let Some(debugger) = &self.options.debugger {
             debugger.begin(&plan.agent.name, self.scope());
         }
+        if let Some(part) = plan.unsupported.first() {
+            return Err(RunError::unsupported(format!("`{part}`")));
+        }
         let output = match &plan.behavior {
             BehaviorPlan::Chat { max_iterations } => self.chat(*max_iterations).await?,
             BehaviorPlan::Steps(steps) => self.run_steps(steps).await?,
+            BehaviorPlan::Unsupported(kind) => return Err(RunError::unsupported(format!("a `{kind}`"))),
         };
         if let Some(schema) = &plan.outputs {
             validate::check(schema, &output, ErrorKind::ValidationOutput, "the outputs")?;
@@ -433,6 +437,7 @@ fn outline(plan: &Plan) -> Vec<OutlineStep> {
             }]
         }
         BehaviorPlan::Steps(list) => steps(list, ""),
+        BehaviorPlan::Unsupported(_) => Vec::new(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Executes steps in order.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use aikit_core::{ErrorKind, Place, RunError};
 use aikit_spec::{
     EvalError,
     plan::{BodySegment, Dynamic, ErrorAction, StepKind, StepPlan, ToolPlan},
+    template::Template,
 };
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,7 @@ use crate::{
 
 /// What steps read of an error.
 fn error_value(error: &RunError) -> Value {
-    json!({ "code": error.kind.code(), "message": error.message })
+    json!({ "code": error.code(), "message": error.message })
 }
 
 /// What a list of steps came to.
@@ -181,10 +182,14 @@ impl Execution {
         if error.kind == ErrorKind::Cancelled {
             return None;
         }
-        let case = step.on_error.iter().find(|case| case.matches.matches(error.kind.code()))?;
+        let case = step.on_error.iter().find(|case| case.matches.matches(error.code()))?;
         let outer = self.locals.insert("error".into(), error_value(error));
         let handled = match &case.then {
             ErrorAction::Use(value) => self.resolve(value, &self.scope()).map(Flow::Next),
+            ErrorAction::Raise(code, message) => Err(match self.raise(code, message.as_ref(), &self.scope()) {
+                Ok(error) | Err(error) => error,
+            }),
+            ErrorAction::Unsupported(what) => Err(RunError::unsupported(format!("`on_error.{what}`"))),
             ErrorAction::Do(steps) => self.sequence(steps, &BodySegment::Named("error").prefix(address)).await,
         };
         match outer {
@@ -323,8 +328,46 @@ impl Execution {
                 let rounds = Rounds { before: before.as_ref(), until: until.as_ref(), max: *max, steps };
                 self.rounds(address, rounds).await
             }
+            StepKind::Wait(time) => self.wait(address, *time).await.map(Flow::Next),
+            StepKind::Raise { code, message } => Err(self.raise(code, message.as_ref(), &scope)?),
+            StepKind::Subflow { input, steps, .. } => {
+                let input = self.resolve(input, &scope)?;
+                let outer = self.locals.insert("input".into(), input);
+                let flow = self.sequence(steps, &BodySegment::Only.prefix(address)).await;
+                match outer {
+                    Some(outer) => self.locals.insert("input".into(), outer),
+                    None => self.locals.remove("input"),
+                };
+                flow
+            }
             StepKind::Return(value) => self.resolve(value, &scope).map(Flow::Return),
+            StepKind::Unsupported(keyword) => Err(RunError::unsupported(format!("`{keyword}`"))),
         }
+    }
+
+    /// Lets time pass; a run that goes on later does not wait again.
+    async fn wait(&self, address: &str, time: Duration) -> Result<Value, RunError> {
+        let effect = Effect {
+            address: address.to_owned(),
+            kind: EffectKind::Clock,
+            class: SideEffect::Read,
+            label: "wait".into(),
+            request: json!({ "milliseconds": time.as_millis() as u64 }),
+        };
+        let work = async {
+            tokio::time::sleep(time).await;
+            Ok((Value::Null, Default::default()))
+        };
+        self.gate.effect(effect, work).await
+    }
+
+    /// The error that a document raises.
+    fn raise(&self, code: &str, message: Option<&Template>, scope: &Value) -> Result<RunError, RunError> {
+        let message = match message {
+            Some(message) => message.render_text(scope).map_err(|e| self.expression_error(e))?,
+            None => format!("the document raised `{code}`"),
+        };
+        Ok(RunError::raised(code, message))
     }
 
     /// Fills the templates of a value.

@@ -24,6 +24,7 @@ impl Execution {
             ErrorKind::ValidationInput,
             &format!("the arguments of tool `{}`", tool.name),
         )?;
+        self.permitted(tool, &args)?;
         if let Some(debugger) = &self.options.debugger {
             let site = CallSite { kind: FrameKind::Tool, name: tool.name.clone(), request: args.clone() };
             debugger.call(self.thread, site).await?;
@@ -32,7 +33,7 @@ impl Execution {
             address: address.to_owned(),
             kind: EffectKind::Tool,
             class: match tool.kind {
-                ToolKind::Builtin(_) => SideEffect::Read,
+                ToolKind::Builtin(_) | ToolKind::Unsupported(_) => SideEffect::Read,
                 ToolKind::Script(_) => SideEffect::Write,
             },
             label: tool.name.clone(),
@@ -44,6 +45,9 @@ impl Execution {
                 ToolKind::Script(script) => {
                     let name = format!("{}: tool {}", self.source_name(), tool.name);
                     self.run_script(address, script, &name, args, Value::Object(Map::new())).await?
+                }
+                ToolKind::Unsupported(kind) => {
+                    return Err(RunError::unsupported(format!("a tool of kind `{kind}`")));
                 }
             };
             Ok((result, Usage::default()))
@@ -66,6 +70,24 @@ impl Execution {
             )?;
         }
         Ok(result)
+    }
+
+    /// A call that a person has to agree to is denied: nobody can be asked.
+    fn permitted(&self, tool: &ToolPlan, args: &Value) -> Result<(), RunError> {
+        let mut scope = self.scope();
+        scope["args"] = args.clone();
+        for condition in &tool.ask {
+            let asks = match condition {
+                None => true,
+                Some(condition) => condition.holds(&scope).map_err(|e| self.expression_error(e))?,
+            };
+            if asks {
+                let message = format!("the tool `{}` may only be called when a person agrees", tool.name);
+                return Err(RunError::new(ErrorKind::ToolDenied, message)
+                    .with_help("this version cannot ask; see `confirm` of the tool and `ask_tools`"));
+            }
+        }
+        Ok(())
     }
 
     /// Runs a script of the document in a world of its own and gives its value.

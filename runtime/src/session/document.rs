@@ -80,6 +80,7 @@ fn summary(plan: &Plan, line: &str, notes: &str) -> MimeBundle {
     }
     match &plan.behavior {
         BehaviorPlan::Chat { .. } => facts.push(("behavior", "chat".into())),
+        BehaviorPlan::Unsupported(kind) => facts.push(("behavior", (*kind).into())),
         BehaviorPlan::Steps(steps) => {
             facts.push(("steps", names(steps.iter().map(|step| step.name.as_str()).collect())));
         }

@@ -5,17 +5,18 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    agent::{Output, PromptUse},
+    agent::{Cache, HttpMethod, Output, PromptUse},
     words::{
-        AgentRef, DurationText, DynamicObject, DynamicValue, ErrorGlob, ExprText, JsCode, JsonSchemaObject, LuaCode,
-        ModelRef, Name, StatePath, StepRef, TemplateText, ToolRef, by_json_type,
+        AgentRef, CronText, DurationText, DynamicObject, DynamicValue, ErrorGlob, ErrorName, EventName, ExprText,
+        FilePath, HttpUrl, JsCode, JsonSchemaObject, KnowledgeRef, LuaCode, McpGlob, ModelRef, Name, SecretRef,
+        StateName, StatePath, StepRef, SubflowRef, TemplateText, ToolRef, by_json_type,
     },
 };
 
 /// What the agent does: a chat, or steps.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["graph", "hooks", "orchestration", "state_machine"]))]
+#[schemars(extend("x-aikit-not-executed" = ["orchestration"], "x-aikit-not-supported" = ["hooks"]))]
 pub struct Behavior {
     /// How the agent works; `chat` without steps and `workflow` with steps, unless said otherwise.
     #[serde(rename = "type")]
@@ -29,12 +30,24 @@ pub struct Behavior {
     pub state: State,
     /// JSON Schema (2020-12) of the state; a write that does not fit fails.
     pub state_schema: Option<JsonSchemaObject>,
+    /// Steps by name that `subflow` runs.
+    #[serde(default)]
+    pub subflows: BTreeMap<Name, Subflow>,
+    /// States and the events that lead from one to the next.
+    pub state_machine: Option<StateMachine>,
+    /// Steps as the nodes of a graph.
+    pub graph: Option<Graph>,
+    /// How runs are started and kept within bounds.
+    pub orchestration: Option<Orchestration>,
+    /// Steps that run before and behind others.
+    #[serde(default)]
+    pub hooks: Hooks,
 }
 
 /// How the agent works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-aikit-planned" = ["state_graph", "state_machine"]))]
+#[schemars(extend("x-aikit-not-supported" = ["state_graph", "state_machine"]))]
 pub enum BehaviorType {
     /// One turn of a conversation: the inputs are the person's message, the model answers and may use tools.
     Chat,
@@ -42,6 +55,10 @@ pub enum BehaviorType {
     Sequential,
     /// The steps run in an order that respects `needs`; otherwise in the order of the document.
     Workflow,
+    /// One state at a time; events lead from one to the next.
+    StateMachine,
+    /// The steps are nodes; edges say which one comes next.
+    StateGraph,
 }
 
 /// The steps, in a block of their own.
@@ -55,28 +72,251 @@ pub struct Workflow {
 /// Values that the steps share.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["persist", "reducers"]))]
+#[schemars(extend("x-aikit-not-executed" = ["persist"], "x-aikit-not-supported" = ["reducers"]))]
 pub struct State {
     /// What the state holds when a run begins.
     #[serde(default)]
     pub initial: Map<String, Value>,
+    /// How two writes of one key become one: place in the state to rule. Without a rule the later write holds.
+    #[serde(default)]
+    pub reducers: BTreeMap<StatePath, Reducer>,
+    /// How long the state lives.
+    #[schemars(extend("default" = "turn"))]
+    pub persist: Option<Persist>,
+}
+
+/// How two writes of one key become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reducer {
+    /// The later one holds.
+    Replace,
+    /// The later one is added to the list.
+    Append,
+    /// The objects become one.
+    Merge,
+    /// The larger one holds.
+    Max,
+    /// A script decides.
+    Script,
+}
+
+/// How long the state lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Persist {
+    /// For one run.
+    Turn,
+    /// For one conversation.
+    Session,
+    /// For as long as the agent.
+    Forever,
+}
+
+/// Steps that are run by name.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Subflow {
+    /// What they are for.
+    pub description: Option<String>,
+    /// The steps; `input` holds what the caller gives. The last output is the result.
+    pub steps: Vec<Step>,
+}
+
+/// States and the events that lead from one to the next. Names follow Harel's statecharts, as in SCXML.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct StateMachine {
+    /// The state in which a run begins.
+    pub initial: StateName,
+    /// The states by name.
+    #[schemars(length(min = 1))]
+    pub states: BTreeMap<Name, StateNode>,
+}
+
+/// A state.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct StateNode {
+    /// What kind of state it is.
+    #[serde(rename = "type")]
+    #[schemars(extend("default" = "atomic"))]
+    pub kind: Option<StateKind>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Steps that run when it is entered.
+    #[serde(default)]
+    pub entry: Vec<Step>,
+    /// Steps that run while it is active; when they have ended, `on_done` leads on.
+    #[serde(rename = "do", default)]
+    pub steps: Vec<Step>,
+    /// Steps that run when it is left.
+    #[serde(default)]
+    pub exit: Vec<Step>,
+    /// Where events lead: event to transitions, the first whose guard holds counts.
+    #[serde(default)]
+    pub on: BTreeMap<EventName, Vec<Transition>>,
+    /// Where time leads: how long the state has been active, to the next state.
+    #[serde(default)]
+    pub after: BTreeMap<DurationText, StateName>,
+    /// Where it goes when `do` has ended: transitions, the first whose guard holds counts.
+    #[serde(default)]
+    pub on_done: Vec<Transition>,
+    /// Where it goes when `do` has failed.
+    #[serde(default)]
+    pub on_error: Vec<Transition>,
+}
+
+/// What kind of state it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StateKind {
+    /// It has no states inside.
+    Atomic,
+    /// Several states at the same time.
+    Parallel,
+    /// The run ends here.
+    Final,
+    /// The state that was active before.
+    History,
+}
+
+/// A way from one state to the next.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Transition {
+    /// The next state; without it the state stays.
+    pub target: Option<StateName>,
+    /// A CEL condition; the way is open only if it holds.
+    pub guard: Option<ExprText>,
+    /// Steps that run on the way.
+    #[serde(default)]
+    pub actions: Vec<Step>,
+}
+
+/// Steps as the nodes of a graph.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Graph {
+    /// The nodes: steps, of which the first one runs first.
+    #[schemars(length(min = 1))]
+    pub nodes: Vec<Step>,
+    /// The edges. Of those that lead away from a node, the one with the highest priority whose condition holds counts,
+    /// then the order of the document; a node without one is the last.
+    #[serde(default)]
+    pub edges: Vec<GraphEdge>,
+}
+
+/// An edge of a graph.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GraphEdge {
+    /// The node that it leads away from.
+    pub from: StepRef,
+    /// The node that it leads to.
+    pub to: StepRef,
+    /// A CEL condition; the edge counts only if it holds.
+    pub when: Option<ExprText>,
+    /// Which edge is asked first: the highest number.
+    #[schemars(range(min = -1000, max = 1000), extend("default" = 0))]
+    pub priority: Option<i32>,
+}
+
+/// How runs are started and kept within bounds.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Orchestration {
+    /// Steps at the same time.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 8))]
+    pub max_parallel: Option<u32>,
+    /// Steps of a state machine or graph.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 100))]
+    pub max_iterations: Option<u32>,
+    /// Wall time.
+    #[schemars(extend("default" = "5m"))]
+    pub timeout: Option<DurationText>,
+    /// What happens when a step fails.
+    #[schemars(extend("default" = "fail"))]
+    pub on_error: Option<OnStepError>,
+    /// A CEL expression; two runs with the same value are one.
+    pub idempotency_key: Option<ExprText>,
+    /// When runs are started by the clock.
+    pub schedule: Option<CronText>,
+    /// What starts runs besides.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+}
+
+/// What happens when a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStepError {
+    /// The run fails.
+    Fail,
+    /// The run goes on.
+    Continue,
+    /// What the steps before have done is undone by their `compensate`, then the run fails.
+    Compensate,
+}
+
+/// What starts a run: exactly one of these.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["event"]}, {"required": ["cron"]}, {"required": ["webhook"]}]))]
+pub struct Trigger {
+    /// An event of the application.
+    pub event: Option<EventName>,
+    /// The clock.
+    pub cron: Option<CronText>,
+    /// A request to this path.
+    pub webhook: Option<String>,
+}
+
+/// Steps that run before and behind others.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Hooks {
+    /// Before the run.
+    #[serde(default)]
+    pub before_run: Vec<Step>,
+    /// Behind the run.
+    #[serde(default)]
+    pub after_run: Vec<Step>,
+    /// Before each step.
+    #[serde(default)]
+    pub before_step: Vec<Step>,
+    /// Behind each step.
+    #[serde(default)]
+    pub after_step: Vec<Step>,
+    /// Before a model is asked.
+    #[serde(default)]
+    pub before_llm: Vec<Step>,
+    /// Behind a model's answer.
+    #[serde(default)]
+    pub after_llm: Vec<Step>,
+    /// Before a tool is called.
+    #[serde(default)]
+    pub before_tool: Vec<Step>,
+    /// Behind a tool's result.
+    #[serde(default)]
+    pub after_tool: Vec<Step>,
 }
 
 /// The kind keys of a step.
-pub const STEP_KINDS: &[&str] =
-    &["llm", "agent", "tool", "script", "set", "assert", "switch", "parallel", "map", "loop", "return"];
+pub const STEP_KINDS: &[&str] = &[
+    "llm", "agent", "tool", "mcp", "a2a", "script", "set", "assert", "switch", "parallel", "map", "loop", "subflow",
+    "human", "retrieve", "remember", "recall", "emit", "wait", "raise", "return", "http",
+];
 
-/// One step. Exactly one of `llm`, `agent`, `tool`, `script`, `set`, `assert`, `switch`, `parallel`, `map`, `loop` and
-/// `return` says what it does.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+/// One step. Exactly one key says what it does: `llm`, `agent`, `tool`, `mcp`, `a2a`, `script`, `set`, `assert`, `switch`,
+/// `parallel`, `map`, `loop`, `subflow`, `human`, `retrieve`, `remember`, `recall`, `emit`, `wait`, `raise`, `return` or
+/// `http`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
     "oneOf" = STEP_KINDS.iter().map(|kind| json!({"required": [kind]})).collect::<Vec<_>>(),
-    "dependentRequired" = {"args": ["tool"], "input": ["agent"]},
-    "x-aikit-planned" = [
-        "a2a", "breakpoint", "cache", "collect", "compensate", "emit", "http", "human", "mcp", "model", "raise", "recall",
-        "remember", "retrieve", "subflow", "wait",
-    ],
+    "x-aikit-not-executed" = ["breakpoint", "cache"],
+    "x-aikit-not-supported" = ["a2a", "compensate", "emit", "http", "human", "mcp", "recall", "remember", "retrieve"],
 ))]
 pub struct Step {
     /// The step's name, unique in the document; later steps read `steps.<name>.output`.
@@ -104,12 +344,42 @@ pub struct Step {
     pub llm: Option<LlmStep>,
     /// Runs another agent of the tenant; its result is the output.
     pub agent: Option<AgentRef>,
-    /// The inputs of the agent; texts may be templates.
+    /// The inputs of the agent or subflow; texts may be templates.
     pub input: Option<DynamicObject>,
     /// Calls a declared tool.
     pub tool: Option<ToolRef>,
     /// The arguments of the tool; texts may be templates.
     pub args: Option<DynamicObject>,
+    /// Undoes what the step has done, when a later step fails; `output` is the step's own.
+    pub compensate: Option<Vec<Step>>,
+    /// Keeps the output for a time.
+    pub cache: Option<Cache>,
+    /// The model that this step asks; for `llm` as a plain text.
+    pub model: Option<ModelRef>,
+    /// Whether a debugger stops here.
+    pub breakpoint: Option<bool>,
+    /// Calls a tool of an MCP server, as `server/tool`, with `args`.
+    pub mcp: Option<McpGlob>,
+    /// Calls an agent elsewhere by the Agent2Agent protocol.
+    pub a2a: Option<A2aStep>,
+    /// Runs steps of `behavior.subflows` by name; the last output is the output.
+    pub subflow: Option<SubflowRef>,
+    /// Waits for a person.
+    pub human: Option<HumanStep>,
+    /// Searches knowledge bases.
+    pub retrieve: Option<RetrieveStep>,
+    /// Writes to the memory.
+    pub remember: Option<RememberStep>,
+    /// Searches the memory.
+    pub recall: Option<RecallStep>,
+    /// Tells others that something happened.
+    pub emit: Option<EmitStep>,
+    /// Waits for a time or an event.
+    pub wait: Option<WaitStep>,
+    /// Fails with an error.
+    pub raise: Option<RaiseStep>,
+    /// One request over HTTP. Its host must be one of `governance.security.permits.net`.
+    pub http: Option<HttpStep>,
     /// Runs Lua or JavaScript; what it returns is the output.
     pub script: Option<ScriptStep>,
     /// Writes the state: place in the state to value; texts may be templates.
@@ -165,17 +435,16 @@ pub struct LlmBody {
 }
 
 /// Code of a step: `lua` or `js`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend(
-    "oneOf" = [{"required": ["lua"]}, {"required": ["js"]}],
-    "x-aikit-planned" = ["code", "file"],
-))]
+#[schemars(extend("oneOf" = [{"required": ["lua"]}, {"required": ["js"]}, {"required": ["file"]}]))]
 pub struct ScriptStep {
     /// Lua code. `ctx.inputs`, `ctx.state` and `ctx.steps` hold what the run has; what it returns is the output.
     pub lua: Option<LuaCode>,
     /// JavaScript code. `ctx.inputs`, `ctx.state` and `ctx.steps` hold what the run has; its last expression is the output.
     pub js: Option<JsCode>,
+    /// A file of the workspace that holds the code: `.lua` or `.js`.
+    pub file: Option<FilePath>,
     /// Interpreter instructions at most.
     #[schemars(range(min = 1, max = 1_000_000_000_000_000u64))]
     pub instructions: Option<u64>,
@@ -185,7 +454,7 @@ pub struct ScriptStep {
 }
 
 /// One case of a `switch`: `when` with `do`, or `default`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
     "oneOf" = [{"required": ["when"]}, {"required": ["default"]}],
@@ -223,9 +492,8 @@ pub struct AssertBody {
 
 /// Branches that run side by side. What one branch writes, another does not see; two branches that write the same key of
 /// the state differently fail the step.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["on_fail"]))]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("x-aikit-not-executed" = ["on_fail"]))]
 pub struct ParallelStep {
     /// The steps of each branch, by the branch's name.
     #[schemars(length(min = 1))]
@@ -233,6 +501,19 @@ pub struct ParallelStep {
     /// Whether all branches have to succeed or the first that does is enough.
     #[serde(default)]
     pub join: Join,
+    /// What happens to the others when a branch fails.
+    #[schemars(extend("default" = "cancel"))]
+    pub on_fail: Option<OnBranchFail>,
+}
+
+/// What happens to the other branches when one fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBranchFail {
+    /// They are ended.
+    Cancel,
+    /// They go on; the step fails when all have ended.
+    Wait,
 }
 
 /// How many branches have to succeed.
@@ -247,7 +528,7 @@ pub enum Join {
 }
 
 /// Steps that run for each item of a list.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MapStep {
     /// A CEL expression that gives the list.
@@ -277,7 +558,7 @@ fn one() -> u32 {
 
 /// Steps that run again and again: as long as `while` holds, asked before each round, or until `until` holds, asked behind
 /// it. `index` is the number of the round, from 0.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{"required": ["while"]}, {"required": ["until"]}]))]
 pub struct LoopStep {
@@ -295,9 +576,9 @@ pub struct LoopStep {
 }
 
 /// How a step is tried again.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["request_timeout", "respect_retry_after"]))]
+#[schemars(extend("x-aikit-not-executed" = ["request_timeout", "respect_retry_after"]))]
 pub struct Retry {
     /// How many attempts in all.
     #[serde(default = "three")]
@@ -322,6 +603,11 @@ pub struct Retry {
     /// How pauses are spread, so that many runs do not come back at once.
     #[serde(default)]
     pub jitter: Jitter,
+    /// How long one attempt may take.
+    pub request_timeout: Option<DurationText>,
+    /// Whether a pause is as long as the provider asks for.
+    #[schemars(extend("default" = true))]
+    pub respect_retry_after: Option<bool>,
 }
 
 fn three() -> u32 {
@@ -354,11 +640,11 @@ pub enum Jitter {
 }
 
 /// What is done when a step has failed with an error that fits.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
-    "oneOf" = [{"required": ["do"]}, {"required": ["use"]}],
-    "x-aikit-planned" = ["goto", "raise"],
+    "oneOf" = [{"required": ["do"]}, {"required": ["use"]}, {"required": ["raise"]}, {"required": ["goto"]}],
+    "x-aikit-not-supported" = ["goto"],
 ))]
 pub struct ErrorCase {
     /// The code of the error, in which `*` stands for anything.
@@ -370,4 +656,183 @@ pub struct ErrorCase {
     /// The step's output instead; `error` holds `code` and `message`.
     #[serde(rename = "use", default, deserialize_with = "present")]
     pub value: Option<DynamicValue>,
+    /// Another error instead.
+    pub raise: Option<RaiseStep>,
+    /// The step with which the run goes on.
+    pub goto: Option<StepRef>,
+}
+
+/// A call of an agent elsewhere.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["agent"]}, {"required": ["card_url"]}]))]
+pub struct A2aStep {
+    /// An agent of `network.delegation`.
+    pub agent: Option<AgentRef>,
+    /// The address of the agent's card.
+    pub card_url: Option<HttpUrl>,
+    /// What it should do.
+    pub skill: Option<String>,
+    /// What it is told.
+    pub message: Option<TemplateText>,
+    /// What it is given.
+    pub input: Option<DynamicObject>,
+}
+
+/// Waits for a person.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct HumanStep {
+    /// What the person does.
+    pub ask: HumanTask,
+    /// What the person reads; it may be a template.
+    pub prompt: Option<TemplateText>,
+    /// Who is asked; the user of the run unless said otherwise.
+    pub to: Option<TemplateText>,
+    /// What the person can choose from, for `choose`.
+    #[serde(default)]
+    pub choices: Vec<TemplateText>,
+    /// JSON Schema (2020-12) of the answer, for `form`.
+    pub schema: Option<JsonSchemaObject>,
+    /// How long the run waits.
+    pub timeout: Option<DurationText>,
+    /// What happens then: the answer that is taken, or the failure `human.timeout` without one.
+    #[serde(default, deserialize_with = "present")]
+    pub on_timeout: Option<DynamicValue>,
+}
+
+/// What a person does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HumanTask {
+    /// Says yes or no; no is the error `human.rejected`.
+    Approve,
+    /// Chooses one.
+    Choose,
+    /// Fills in a form.
+    Form,
+    /// Writes a text.
+    Text,
+}
+
+/// A search in knowledge bases.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RetrieveStep {
+    /// What is searched for.
+    pub query: TemplateText,
+    /// The knowledge bases, by name; all of them unless said otherwise.
+    #[serde(default)]
+    pub from: Vec<KnowledgeRef>,
+    /// How many passages at most.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 8))]
+    pub top_k: Option<u32>,
+    /// How well a passage has to fit, from 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
+    pub min_score: Option<f64>,
+}
+
+/// A write to the memory.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RememberStep {
+    /// What is remembered; texts may be templates.
+    pub value: DynamicValue,
+    /// Where.
+    #[schemars(extend("default" = "episodic"))]
+    pub into: Option<MemoryKind>,
+    /// The label of a block of `memory.blocks`, for `block`.
+    pub label: Option<Name>,
+}
+
+/// A part of the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryKind {
+    /// What happened.
+    Episodic,
+    /// What is known.
+    Semantic,
+    /// What has worked.
+    Procedural,
+    /// A block.
+    Block,
+}
+
+/// A search in the memory.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RecallStep {
+    /// What is searched for.
+    pub query: TemplateText,
+    /// Where.
+    #[schemars(extend("default" = "episodic"))]
+    pub from: Option<MemoryKind>,
+    /// How many memories at most.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 8))]
+    pub top_k: Option<u32>,
+}
+
+/// Something that others are told.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EmitStep {
+    /// The event.
+    pub event: EventName,
+    /// What is told; texts may be templates.
+    pub payload: Option<DynamicValue>,
+}
+
+/// A wait for exactly one of these.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["event"]}],
+    "x-aikit-not-supported" = ["event", "until"],
+))]
+pub struct WaitStep {
+    /// A time.
+    #[serde(rename = "for")]
+    pub time: Option<DurationText>,
+    /// A CEL expression that gives a point in time, as RFC 3339.
+    pub until: Option<ExprText>,
+    /// An event; its payload is the output.
+    pub event: Option<EventName>,
+}
+
+by_json_type! {
+    /// An error: its code, or its code with a message.
+    pub enum RaiseStep {
+        /// Just the code.
+        is_string => Code(ErrorName),
+        /// With a message.
+        is_object => Full(RaiseBody),
+    }
+}
+
+/// An error with a message.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RaiseBody {
+    /// Its code: one of the taxonomy, or of `interface.errors`.
+    pub code: ErrorName,
+    /// What is said; it may be a template.
+    pub message: Option<TemplateText>,
+}
+
+/// One request over HTTP.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct HttpStep {
+    /// The method.
+    #[schemars(extend("default" = "GET"))]
+    pub method: Option<HttpMethod>,
+    /// The address; it may be a template.
+    pub url: TemplateText,
+    /// Headers; they may be templates.
+    #[serde(default)]
+    pub headers: BTreeMap<String, TemplateText>,
+    /// What is sent; texts may be templates.
+    pub body: Option<DynamicValue>,
+    /// The credential, by its name under `governance.security.secrets`; sent as a bearer token.
+    pub secret: Option<SecretRef>,
 }

@@ -2,18 +2,22 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::words::{
-    DurationText, HttpUrl, JsonSchemaObject, ModelRef, Name, PromptName, ProviderRef, SecretRef, TemplateText,
-    by_json_type,
+use crate::{
+    agent::Retry,
+    words::{
+        DurationText, ExprText, FilePath, HttpUrl, JsonSchemaObject, ModelRef, Name, PromptName, ProviderRef,
+        SecretRef, TemplateText, by_json_type,
+    },
 };
 
 /// The models, the prompts and the form of the answer.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = [
-    "compression_model", "embedding_model", "fallback_models", "judge_model", "routing",
-]))]
+#[schemars(extend(
+    "x-aikit-not-executed" = ["compression_model", "embedding_model", "fallback_models", "judge_model", "routing"],
+))]
 pub struct Intelligence {
     /// Models by name.
     #[serde(default)]
@@ -21,6 +25,18 @@ pub struct Intelligence {
     /// The model that is used where a step names none: a declared one, or `provider/model`. Without it the declared model
     /// `default`, or the only one, or `scripted/auto`, which answers offline and by rule.
     pub model: Option<ModelRef>,
+    /// The model that turns texts into vectors.
+    pub embedding_model: Option<ModelRef>,
+    /// The model that makes long conversations shorter.
+    pub compression_model: Option<ModelRef>,
+    /// The model that judges answers in tests.
+    pub judge_model: Option<ModelRef>,
+    /// Other models under conditions; the first that holds counts.
+    #[serde(default)]
+    pub routing: Vec<Route>,
+    /// Models that are asked when the first one fails, in order.
+    #[serde(default)]
+    pub fallback_models: Vec<Fallback>,
     /// What the models are told.
     #[serde(default)]
     pub prompts: Prompts,
@@ -34,7 +50,7 @@ pub struct Intelligence {
 /// A model and how it is asked.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["capabilities", "extra", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["capabilities", "extra", "retry"]))]
 pub struct Model {
     /// Who runs the model.
     pub provider: ProviderRef,
@@ -52,12 +68,77 @@ pub struct Model {
     pub timeout: Option<DurationText>,
     /// What the model costs.
     pub pricing: Option<Pricing>,
+    /// What the model can do, where aikit does not know it.
+    #[serde(default)]
+    pub capabilities: Vec<ModelCapability>,
+    /// Tries again when a request fails in a way that may pass.
+    pub retry: Option<Retry>,
+    /// What goes into every request besides, as the provider understands it.
+    #[serde(default)]
+    pub extra: Map<String, Value>,
+}
+
+/// What a model can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelCapability {
+    /// It calls tools.
+    Tools,
+    /// It answers in the form of a schema.
+    StructuredOutput,
+    /// It answers piece by piece.
+    Streaming,
+    /// It sees pictures.
+    Vision,
+    /// It hears.
+    Audio,
+    /// It thinks before it answers.
+    Reasoning,
+    /// It turns texts into vectors.
+    Embedding,
+}
+
+/// Another model under a condition.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Route {
+    /// A CEL condition.
+    pub when: ExprText,
+    /// The model.
+    pub model: ModelRef,
+}
+
+/// A model that is asked when the one before it fails.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Fallback {
+    /// The model.
+    pub model: ModelRef,
+    /// Why the one before it failed; any of these unless said otherwise.
+    #[serde(default)]
+    pub on: Vec<FallbackReason>,
+}
+
+/// Why a model failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FallbackReason {
+    /// It was asked too often.
+    RateLimit,
+    /// It took too long.
+    Timeout,
+    /// It could not be reached.
+    Unavailable,
+    /// It did not want to.
+    Refusal,
+    /// Its answer did not fit.
+    InvalidOutput,
 }
 
 /// Sampling.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["penalties", "reasoning", "top_k"]))]
+#[schemars(extend("x-aikit-not-executed" = ["penalties", "reasoning", "top_k"]))]
 pub struct ModelParameters {
     /// How freely the model chooses: 0 is strict, 2 is wild.
     #[schemars(range(min = 0, max = 2))]
@@ -75,6 +156,42 @@ pub struct ModelParameters {
     /// Makes answers repeatable where the provider can.
     #[schemars(range(max = 9_007_199_254_740_991u64))]
     pub seed: Option<u64>,
+    /// How many probable words are considered.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub top_k: Option<u32>,
+    /// How much the model thinks before it answers.
+    pub reasoning: Option<Reasoning>,
+    /// What keeps the model from saying things again.
+    pub penalties: Option<Penalties>,
+}
+
+/// How much a model thinks before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reasoning {
+    /// Not at all.
+    Off,
+    /// A little.
+    Low,
+    /// Somewhat.
+    Medium,
+    /// A lot.
+    High,
+}
+
+/// What keeps a model from saying things again.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Penalties {
+    /// For words that were said at all.
+    #[schemars(range(min = -2, max = 2))]
+    pub presence: Option<f64>,
+    /// For words, by how often they were said.
+    #[schemars(range(min = -2, max = 2))]
+    pub frequency: Option<f64>,
+    /// The factor that some providers use instead.
+    #[schemars(range(min = 0, max = 10))]
+    pub repetition: Option<f64>,
 }
 
 /// US dollars per million tokens.
@@ -124,11 +241,13 @@ by_json_type! {
 
 /// A reference to a named prompt.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, extend("x-aikit-planned" = ["file"]))]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["ref"]}, {"required": ["file"]}]))]
 pub struct PromptRef {
     /// A name under `intelligence.prompts.templates`.
     #[serde(rename = "ref")]
-    pub name: PromptName,
+    pub name: Option<PromptName>,
+    /// A file of the workspace that holds the prompt.
+    pub file: Option<FilePath>,
 }
 
 /// One message of a conversation.
@@ -167,7 +286,7 @@ impl MessageRole {
 /// The form that an answer must have.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["mode", "parser"]))]
+#[schemars(extend("x-aikit-not-executed" = ["mode", "parser"]))]
 pub struct Output {
     /// JSON Schema (2020-12) of the answer.
     pub schema: JsonSchemaObject,
@@ -178,6 +297,44 @@ pub struct Output {
     #[serde(default = "two")]
     #[schemars(range(max = 10))]
     pub max_repairs: u32,
+    /// How the model is brought to keep the form.
+    #[schemars(extend("default" = "auto"))]
+    pub mode: Option<OutputMode>,
+    /// How the answer is read.
+    #[schemars(extend("default" = "json"))]
+    pub parser: Option<OutputParser>,
+}
+
+/// How a model is brought to keep the form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputMode {
+    /// By the best way that the model knows.
+    Auto,
+    /// By the provider.
+    Native,
+    /// By a tool that takes the answer.
+    Tool,
+    /// By words.
+    Prompted,
+    /// By a grammar.
+    Grammar,
+}
+
+/// How an answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputParser {
+    /// As JSON.
+    Json,
+    /// As it is.
+    Text,
+    /// By a regular expression.
+    Regex,
+    /// By a script.
+    Script,
+    /// As XML.
+    Xml,
 }
 
 fn two() -> u32 {
@@ -200,17 +357,39 @@ pub enum InvalidOutput {
 /// How the agent thinks.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-planned" = ["stop_when", "strategy", "tool_choice"]))]
+#[schemars(extend("x-aikit-not-executed" = ["stop_when", "strategy", "tool_choice"]))]
 pub struct Cognition {
     /// How many rounds of model and tools at most.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_iterations: u32,
+    /// How it goes about it.
+    #[schemars(extend("default" = "direct"))]
+    pub strategy: Option<Strategy>,
+    /// Whether the model calls tools: `auto`, `none`, `required`, or the name of the one that it has to call.
+    #[schemars(extend("default" = "auto"))]
+    pub tool_choice: Option<Name>,
+    /// A CEL condition; the agent stops when it holds.
+    pub stop_when: Option<ExprText>,
+}
+
+/// How an agent goes about its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// It answers, and calls tools where it needs them.
+    Direct,
+    /// It thinks, acts and looks, in turns.
+    React,
+    /// It makes a plan first and follows it.
+    PlanExecute,
+    /// It looks at its answer and makes it better.
+    Reflect,
 }
 
 impl Default for Cognition {
     fn default() -> Self {
-        Self { max_iterations: ten() }
+        Self { max_iterations: ten(), strategy: None, tool_choice: None, stop_when: None }
     }
 }
 

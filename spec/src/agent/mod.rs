@@ -1,43 +1,48 @@
 //! Kind `Agent` as Rust types. The doc comments are the hover texts and the descriptions of the generated schema.
 //!
 //! The types refuse unknown keys in the schema (`schemars(deny_unknown_fields)`), not in serde: the structural check, which
-//! speaks with places, runs first, and `x-…` keys are welcome everywhere. `x-aikit-planned` lists keys (or values) that the
-//! language knows at that place but this version does not execute; `x-aikit-aliases` maps accepted spellings to the
-//! canonical one.
+//! speaks with places, runs first, and `x-…` keys are welcome everywhere. `x-aikit-not-executed` lists keys that this version
+//! reads and does nothing about; `x-aikit-not-supported` those, and words, at which a run fails; `x-aikit-aliases` maps
+//! accepted spellings to the canonical one.
 
 mod behavior;
+mod context;
 mod governance;
 mod identity;
 mod integration;
 mod intelligence;
 mod interface;
+mod memory;
+mod network;
+mod observability;
 
-pub use behavior::{
-    AssertBody, AssertStep, Behavior, BehaviorType, ErrorCase, Jitter, Join, LlmBody, LlmStep, LoopStep, MapStep,
-    ParallelStep, Retry, STEP_KINDS, ScriptStep, State, Step, SwitchCase, Workflow,
-};
-pub use governance::{Budget, ExecutionBudget, Governance, ResourceLimits, Secret, SecretOrigin, Security};
-pub(crate) use identity::FIRST_VERSION;
-pub use identity::Identity;
-pub use integration::{BuiltinToolSpec, Integration, ScriptTool, ToolEntry, ToolSpec};
-pub use intelligence::{
-    Cognition, Intelligence, InvalidOutput, Message, MessageRole, Model, ModelParameters, Output, Pricing, Prompt,
-    PromptRef, PromptUse, Prompts,
-};
-pub use interface::{Example, Interface};
+pub use behavior::*;
+pub use context::*;
+pub use governance::*;
+pub use identity::*;
+pub use integration::*;
+pub use intelligence::*;
+pub use interface::*;
+pub use memory::*;
+pub use network::*;
+pub use observability::*;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::{
+    test_suite::TestCase,
+    words::{ExtendsText, FilePath, JsonSchemaObject, Name, Sha256Text},
+};
+
 /// An agent: who it is, what goes in and out, which models and tools it uses, and what it does.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
-    "x-aikit-planned" = [
-        "context_policy", "extends", "imports", "memory", "network", "observability", "overlays", "schemas", "storage",
-        "tests",
-    ],
+    "x-aikit-not-executed" = ["context_policy", "memory", "network", "observability", "storage"],
     "x-aikit-aliases" = {
         "agent_id": "identity.agent_id",
         "author": "identity.author",
@@ -50,6 +55,7 @@ use serde_json::{Map, Value};
         "conversation": "interface.conversation",
         "description": "identity.description",
         "guardrails": "governance.guardrails",
+        "graph": "behavior.graph",
         "hooks": "behavior.hooks",
         "id": "identity.agent_id",
         "inputs": "interface.inputs",
@@ -67,6 +73,7 @@ use serde_json::{Map, Value};
         "routing": "intelligence.routing",
         "security": "governance.security",
         "state": "behavior.state",
+        "state_machine": "behavior.state_machine",
         "state_schema": "behavior.state_schema",
         "steps": "behavior.steps",
         "tags": "identity.tags",
@@ -84,7 +91,7 @@ pub struct AgentDocument {
     pub format_version: Option<FormatVersion>,
     /// What the document describes.
     #[serde(default)]
-    pub kind: Kind,
+    pub kind: AgentKind,
     /// Who the agent is.
     pub identity: Identity,
     /// What goes in and what comes out.
@@ -102,6 +109,30 @@ pub struct AgentDocument {
     /// What the agent does: a chat, or steps.
     #[serde(default)]
     pub behavior: Behavior,
+    /// What a model is shown besides its prompt, and what leaves when there is too much.
+    pub context_policy: Option<ContextPolicy>,
+    /// What the agent remembers from run to run.
+    pub memory: Option<Memory>,
+    /// What runs leave behind.
+    pub storage: Option<Storage>,
+    /// What can be seen of runs from outside: traces, metrics, logs and the journal.
+    pub observability: Option<Observability>,
+    /// How the agent meets other agents.
+    pub network: Option<Network>,
+    /// JSON Schemas by name, for use as `$ref: "#/schemas/<name>"`.
+    #[serde(default)]
+    pub schemas: BTreeMap<Name, JsonSchemaObject>,
+    /// Other documents whose parts can be used.
+    #[serde(default)]
+    pub imports: Vec<Import>,
+    /// A preset or document that this one begins with.
+    pub extends: Option<ExtendsText>,
+    /// What is different in an environment: name to what is merged over the document.
+    #[serde(default)]
+    pub overlays: BTreeMap<Name, Map<String, Value>>,
+    /// What is to be expected of the agent.
+    #[serde(default)]
+    pub tests: Vec<TestCase>,
     /// Anything; aikit keeps it and does not read it.
     #[serde(default)]
     pub metadata: Map<String, Value>,
@@ -126,9 +157,24 @@ pub enum FormatVersion {
 
 /// What a document describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[schemars(extend("x-aikit-planned" = ["Application", "Library", "Overlay", "Preset", "TestSuite"]))]
-pub enum Kind {
+pub enum AgentKind {
     /// One agent.
     #[default]
     Agent,
+}
+
+/// Another document whose parts can be used.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Import {
+    /// Where it is: a file, relative to this one.
+    pub from: FilePath,
+    /// The name under which its parts are used, as in `tool: <name>.search`.
+    #[serde(rename = "as")]
+    pub name: Name,
+    /// The parts that are used; all of them unless said otherwise.
+    #[serde(default)]
+    pub only: Vec<Name>,
+    /// SHA-256 of the file in lower-case hex; another content is refused.
+    pub sha256: Option<Sha256Text>,
 }

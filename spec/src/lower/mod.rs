@@ -71,6 +71,7 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         state_schema,
         limits: limits(&document),
         examples,
+        unsupported: unsupported(&document),
     })
 }
 
@@ -94,6 +95,8 @@ impl Lowering<'_> {
                 secret: secret.map(|secret| match secret.from {
                     SecretOrigin::Env => SecretSource::Env(secret.key.clone()),
                     SecretOrigin::Tenant => SecretSource::Tenant(secret.key.clone()),
+                    SecretOrigin::File => SecretSource::Unsupported("file"),
+                    SecretOrigin::Vault => SecretSource::Unsupported("vault"),
                 }),
                 parameters: ModelParametersPlan {
                     temperature: parameters.temperature,
@@ -163,8 +166,30 @@ impl Lowering<'_> {
 
     fn tools(&self, root: &Node) -> Vec<ToolPlan> {
         let nodes = at(root, &["integration", "tools"]).map(Node::items).unwrap_or_default();
-        let tools = self.document.integration.tools.iter().zip(nodes).map(|(tool, node)| self.tool(tool, node));
+        let tools = self.document.integration.tools.iter().zip(nodes).map(|(tool, node)| {
+            let mut plan = self.tool(tool, node);
+            plan.ask = self.ask(root, &plan.name, node);
+            plan
+        });
         tools.filter(|tool| self.may_use(&tool.name)).collect()
+    }
+
+    /// When a person has to agree to a call of the tool.
+    fn ask(&self, root: &Node, name: &str, tool: &Node) -> Vec<Option<crate::expr::Expr>> {
+        let mut conditions = Vec::new();
+        let expr = |node: &Node| Some(crate::expr::Expr { source: node.as_str()?.to_owned(), range: node.range });
+        match tool.get("confirm").and_then(|node| Some((node, node.as_str()?))) {
+            None | Some((_, "never")) => {}
+            Some((_, "always")) => conditions.push(None),
+            Some((node, _)) => conditions.push(expr(node)),
+        }
+        for node in at(root, &["governance", "security", "ask_tools"]).map(Node::items).unwrap_or_default() {
+            let glob = node.as_str().or_else(|| node.get("tool")?.as_str());
+            if glob.is_some_and(|glob| ToolGlob(glob.to_owned()).matches(name)) {
+                conditions.push(node.get("when").and_then(expr));
+            }
+        }
+        conditions
     }
 
     fn may_use(&self, name: &str) -> bool {
@@ -183,6 +208,7 @@ impl Lowering<'_> {
                 output: None,
                 kind: ToolKind::Builtin(name.to_owned()),
                 timeout: duration(timeout).unwrap_or(TOOL_TIMEOUT),
+                ask: Vec::new(),
                 range: node.range,
             }
         };
@@ -192,6 +218,13 @@ impl Lowering<'_> {
                 ToolSpec::Builtin(spec) => builtin(&spec.name.0.0, spec.description.as_ref(), spec.timeout.as_ref()),
                 ToolSpec::Lua(spec) => script_tool(spec, Language::Lua, node),
                 ToolSpec::Js(spec) => script_tool(spec, Language::Js, node),
+                ToolSpec::Http(spec) => unsupported_tool("http", &spec.name, &spec.description, node),
+                ToolSpec::Openapi(spec) => unsupported_tool("openapi", &spec.name, &spec.description, node),
+                ToolSpec::Mcp(spec) => unsupported_tool("mcp", &spec.name, &spec.description, node),
+                ToolSpec::Agent(spec) => unsupported_tool("agent", &spec.name, &spec.description, node),
+                ToolSpec::Workflow(spec) => unsupported_tool("workflow", &spec.name, &spec.description, node),
+                ToolSpec::Command(spec) => unsupported_tool("command", &spec.name, &spec.description, node),
+                ToolSpec::Wasm(spec) => unsupported_tool("wasm", &spec.name, &spec.description, node),
             },
         }
     }
@@ -206,6 +239,11 @@ impl Lowering<'_> {
             }
             (None, None) => (&[][..], None),
         };
+        match behavior.kind {
+            Some(BehaviorType::StateMachine) => return Ok(BehaviorPlan::Unsupported("state_machine")),
+            Some(BehaviorType::StateGraph) => return Ok(BehaviorPlan::Unsupported("state_graph")),
+            _ => {}
+        }
         if steps.is_empty() {
             let max_iterations = self.document.intelligence.cognition.max_iterations;
             return Ok(BehaviorPlan::Chat { max_iterations });
@@ -224,6 +262,21 @@ fn script_tool<Code>(spec: &agent::ScriptTool<Code>, language: Language, node: &
         output: node.get("output").map(Node::to_json),
         kind: ToolKind::Script(script(language, node.get("code"), spec.instructions, spec.memory_mb)),
         timeout: duration(spec.timeout.as_ref()).unwrap_or(TOOL_TIMEOUT),
+        ask: Vec::new(),
+        range: node.range,
+    }
+}
+
+/// A tool of a kind that this version does not execute.
+fn unsupported_tool(kind: &'static str, name: &crate::words::Name, description: &str, node: &Node) -> ToolPlan {
+    ToolPlan {
+        name: name.0.clone(),
+        description: description.to_owned(),
+        input: node.get("input").map_or_else(|| json!({"type": "object"}), Node::to_json),
+        output: node.get("output").map(Node::to_json),
+        kind: ToolKind::Unsupported(kind),
+        timeout: TOOL_TIMEOUT,
+        ask: Vec::new(),
         range: node.range,
     }
 }
@@ -250,6 +303,28 @@ fn output_plan(output: &agent::Output, node: Option<&Node>) -> OutputPlan {
         },
         max_repairs: output.max_repairs,
     }
+}
+
+/// Parts without which the agent must not run: rules that would not be kept, work that would not be done.
+fn unsupported(document: &AgentDocument) -> Vec<&'static str> {
+    let hooks = &document.behavior.hooks;
+    let hooks = [
+        &hooks.before_run,
+        &hooks.after_run,
+        &hooks.before_step,
+        &hooks.after_step,
+        &hooks.before_llm,
+        &hooks.after_llm,
+        &hooks.before_tool,
+        &hooks.after_tool,
+    ];
+    let parts = [
+        ("governance.guardrails", !document.governance.guardrails.is_empty()),
+        ("behavior.hooks", hooks.iter().any(|hook| !hook.is_empty())),
+        ("behavior.state.reducers", !document.behavior.state.reducers.is_empty()),
+        ("integration.mcp_servers", !document.integration.mcp_servers.is_empty()),
+    ];
+    parts.into_iter().filter(|(_, declared)| *declared).map(|(part, _)| part).collect()
 }
 
 fn limits(document: &AgentDocument) -> RunLimits {

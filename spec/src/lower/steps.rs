@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::{Lowering, duration, dynamic, output_plan, script};
 use crate::{
-    agent::{ErrorCase, LlmStep, Retry, Step},
+    agent::{ErrorCase, LlmStep, Retry, STEP_KINDS, Step},
     checks::execution_order,
     expr::Expr,
     plan::{Dynamic, ErrorAction, ErrorPlan, PromptPlan, RetryPlan, StepKind, StepPlan},
-    words::Name,
+    template::Template,
+    words::{Name, SubflowRef},
 };
 
 impl Lowering<'_> {
@@ -48,6 +49,11 @@ impl Lowering<'_> {
         let plan = |(case, node): (&ErrorCase, &Node)| {
             let then = match (&case.steps, node.get("do"), node.get("use")) {
                 (Some(steps), Some(nodes), _) => ErrorAction::Do(self.steps(root, steps, nodes.items(), false)?),
+                _ if node.get("raise").is_some() => {
+                    let (code, message) = node.get("raise").and_then(raised).ok_or("an error without a code")?;
+                    ErrorAction::Raise(code, message)
+                }
+                _ if node.get("goto").is_some() => ErrorAction::Unsupported("goto"),
                 (_, _, value) => ErrorAction::Use(value.map_or(Dynamic::Literal(Value::Null), dynamic)),
             };
             Ok(ErrorPlan { matches: case.matches.clone(), then })
@@ -63,7 +69,7 @@ impl Lowering<'_> {
     fn kind(&mut self, root: &Node, step: &Step, node: &Node) -> Result<StepKind, String> {
         let lost = || format!("step `{}` has no kind", step.name.0);
         if let (Some(llm), Some(node)) = (&step.llm, node.get("llm")) {
-            return self.llm(root, llm, node).ok_or_else(lost);
+            return self.llm(root, step, llm, node).ok_or_else(lost);
         }
         if let Some(agent) = &step.agent {
             let input = node.get("input").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
@@ -126,15 +132,43 @@ impl Lowering<'_> {
             }
             return Ok(StepKind::Switch { cases: guarded, default });
         }
-        node.get("return").map(|value| StepKind::Return(dynamic(value))).ok_or_else(lost)
+        if let Some(wait) = &step.wait {
+            return Ok(match duration(wait.time.as_ref()) {
+                Some(time) => StepKind::Wait(time),
+                None => StepKind::Unsupported("wait"),
+            });
+        }
+        if let Some(node) = node.get("raise") {
+            let (code, message) = raised(node).ok_or_else(lost)?;
+            return Ok(StepKind::Raise { code, message });
+        }
+        if let Some(SubflowRef(Name(name))) = &step.subflow {
+            return self.subflow(root, name, node);
+        }
+        if let Some(value) = node.get("return") {
+            return Ok(StepKind::Return(dynamic(value)));
+        }
+        let kind = STEP_KINDS.iter().find(|kind| node.get(kind).is_some());
+        kind.map(|kind| StepKind::Unsupported(kind)).ok_or_else(lost)
     }
 
-    fn llm(&mut self, root: &Node, llm: &LlmStep, node: &Node) -> Option<StepKind> {
+    /// Steps that are run by name. The checks have made sure that they do not run themselves.
+    fn subflow(&mut self, root: &Node, name: &str, node: &Node) -> Result<StepKind, String> {
+        let lost = || format!("there is no subflow `{name}`");
+        let document = self.document;
+        let steps = &document.behavior.subflows.get(&Name(name.to_owned())).ok_or_else(lost)?.steps;
+        let nodes = super::at(root, &["behavior", "subflows", name, "steps"]).ok_or_else(lost)?;
+        let input = node.get("input").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
+        let steps = self.steps(root, steps, nodes.items(), false)?;
+        Ok(StepKind::Subflow { name: name.to_owned(), input, steps })
+    }
+
+    fn llm(&mut self, root: &Node, step: &Step, llm: &LlmStep, node: &Node) -> Option<StepKind> {
         let default_iterations = self.document.intelligence.cognition.max_iterations;
         let LlmStep::Full(body) = llm else {
             return Some(StepKind::Llm {
                 prompt: PromptPlan::Text(super::template(node)?),
-                model: None,
+                model: step.model.as_ref().map(|model| self.model(&model.0, node)),
                 tools: Vec::new(),
                 output: None,
                 max_iterations: default_iterations,
@@ -142,7 +176,11 @@ impl Lowering<'_> {
         };
         Some(StepKind::Llm {
             prompt: self.prompt(root, node.get("prompt")?)?,
-            model: body.model.as_ref().map(|model| self.model(&model.0, node.get("model").unwrap_or(node))),
+            model: body
+                .model
+                .as_ref()
+                .or(step.model.as_ref())
+                .map(|model| self.model(&model.0, node.get("model").unwrap_or(node))),
             tools: body.tools.iter().map(|tool| tool.0.0.clone()).collect(),
             output: body.output.as_ref().map(|output| output_plan(output, node.get("output"))),
             max_iterations: body.max_iterations.unwrap_or(default_iterations),
@@ -159,6 +197,14 @@ fn retry(retry: &Retry) -> RetryPlan {
         max_delay: time(&retry.max_delay),
         backoff: retry.backoff,
         jitter: retry.jitter,
+    }
+}
+
+/// An error that is raised: its code and its message.
+fn raised(node: &Node) -> Option<(String, Option<Template>)> {
+    match node.as_str() {
+        Some(code) => Some((code.to_owned(), None)),
+        None => Some((node.get("code")?.as_str()?.to_owned(), node.get("message").and_then(super::template))),
     }
 }
 

@@ -3,42 +3,151 @@
 pub mod view;
 mod walk;
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
-use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
+use aikit_yaml::Node;
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator,
+    generate::SchemaSettings,
+    transform::{RecursiveTransform, Transform},
+};
 use serde_json::{Map, Value, json};
 
-use crate::{agent::AgentDocument, words};
+use crate::{
+    agent::AgentDocument,
+    application::ApplicationDocument,
+    parts::{LibraryDocument, OverlayDocument, PresetDocument},
+    test_suite::TestSuiteDocument,
+    words,
+};
 
 pub use view::{PropertyView, SchemaView, ValueView, at_path};
 pub use walk::{Mark, walk};
 
-/// The address under which the schema of kind `Agent` is known.
-pub const AGENT_SCHEMA_ID: &str = "https://aikit.dev/schemas/aikit-v1.0.0/agent.schema.json";
-
-static AGENT: LazyLock<Value> = LazyLock::new(|| {
-    let settings = SchemaSettings::draft2020_12().for_deserialize();
-    let settings = settings.with_transform(RecursiveTransform(tidy));
-    let mut schema = settings.into_generator().into_root_schema_for::<AgentDocument>();
-    schema.insert("$id".into(), AGENT_SCHEMA_ID.into());
-    schema.insert("title".into(), "aikit agent".into());
-    schema.to_value()
-});
-
-/// The schema of kind `Agent`.
-pub fn agent_schema() -> &'static Value {
-    &AGENT
+/// What a document describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Kind {
+    /// One agent.
+    #[default]
+    Agent,
+    /// Agents that work together.
+    Application,
+    /// Cases that an agent is tried with.
+    TestSuite,
+    /// Parts that documents import.
+    Library,
+    /// What is different in an environment.
+    Overlay,
+    /// What agents begin with.
+    Preset,
 }
 
-/// The schema of kind `Agent` as a file: pretty, deterministic, with a line break at the end.
-pub fn agent_schema_json() -> String {
-    format!("{:#}\n", agent_schema())
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 6] =
+        [Kind::Agent, Kind::Application, Kind::TestSuite, Kind::Library, Kind::Overlay, Kind::Preset];
+
+    /// The word of `kind`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Agent => "Agent",
+            Kind::Application => "Application",
+            Kind::TestSuite => "TestSuite",
+            Kind::Library => "Library",
+            Kind::Overlay => "Overlay",
+            Kind::Preset => "Preset",
+        }
+    }
+
+    /// The name of the kind in the names of files.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Kind::Agent => "agent",
+            Kind::Application => "application",
+            Kind::TestSuite => "test-suite",
+            Kind::Library => "library",
+            Kind::Overlay => "overlay",
+            Kind::Preset => "preset",
+        }
+    }
+
+    /// The kind that a document says it is; `Agent` where it says nothing that is known.
+    pub fn of(root: &Node) -> Kind {
+        let word = root.get("kind").and_then(Node::as_str);
+        Kind::ALL.into_iter().find(|kind| Some(kind.word()) == word).unwrap_or_default()
+    }
+
+    fn definition(self) -> String {
+        format!("{}Document", self.word())
+    }
+}
+
+/// The definitions of all kinds: what they have in common is there once.
+static DEFINITIONS: LazyLock<Value> = LazyLock::new(|| {
+    let mut generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+    fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
+        generator.subschema_for::<T>();
+    }
+    add::<AgentDocument>(&mut generator);
+    add::<ApplicationDocument>(&mut generator);
+    add::<TestSuiteDocument>(&mut generator);
+    add::<LibraryDocument>(&mut generator);
+    add::<OverlayDocument>(&mut generator);
+    add::<PresetDocument>(&mut generator);
+    let mut definitions = generator.take_definitions(true);
+    for definition in definitions.values_mut() {
+        if let Ok(schema) = <&mut Schema>::try_from(definition) {
+            RecursiveTransform(tidy).transform(schema);
+        }
+    }
+    json!({ "$defs": definitions })
+});
+
+/// What a document of a kind looks like. References lead into definitions that [`document_schema`] holds.
+pub(crate) fn root(kind: Kind) -> &'static Value {
+    &DEFINITIONS["$defs"][kind.definition()]
+}
+
+/// The schema of a kind, complete in itself.
+pub fn document_schema(kind: Kind) -> Value {
+    let mut schema = Map::new();
+    schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+    let id = format!("https://aikit.dev/schemas/aikit-v1.0.0/{}.schema.json", kind.file_name());
+    schema.insert("$id".into(), id.into());
+    schema.insert("title".into(), format!("aikit {}", kind.file_name().replace('-', " ")).into());
+    schema.extend(root(kind).as_object().cloned().unwrap_or_default());
+    let mut used = BTreeSet::new();
+    references(root(kind), &mut used);
+    let definitions: Map<String, Value> =
+        used.into_iter().map(|name| (name.to_owned(), DEFINITIONS["$defs"][name].clone())).collect();
+    schema.insert("$defs".into(), definitions.into());
+    Value::Object(schema)
+}
+
+/// The names of all definitions to which a schema leads.
+fn references(schema: &'static Value, into: &mut BTreeSet<&'static str>) {
+    match schema {
+        Value::Object(object) => {
+            let name = object.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
+            if let Some(name) = name.filter(|name| into.insert(name)) {
+                references(&DEFINITIONS["$defs"][name], into);
+            }
+            object.values().for_each(|value| references(value, into));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, into)),
+        _ => {}
+    }
+}
+
+/// The schema of a kind as a file: pretty, deterministic, with a line break at the end.
+pub fn document_schema_json(kind: Kind) -> String {
+    format!("{:#}\n", document_schema(kind))
 }
 
 /// Follows a `$ref` into the definitions.
 pub(crate) fn resolve(schema: &'static Value) -> &'static Value {
-    let target = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-    target.and_then(|pointer| AGENT.pointer(pointer)).unwrap_or(schema)
+    let target = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix("#/$defs/"));
+    target.and_then(|name| DEFINITIONS["$defs"].get(name)).unwrap_or(schema)
 }
 
 /// What a key or a value means, from the place that uses it or from its type.
@@ -77,14 +186,24 @@ pub(crate) fn pattern_accepts(pattern: &str, key: &str) -> bool {
     }
 }
 
-/// Keys or words that the language knows in a place and this version does not run.
-pub(crate) fn planned(object: &'static Map<String, Value>) -> impl Iterator<Item = &'static str> {
-    object.get("x-aikit-planned").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+/// Whether this version reads a key and does nothing about it.
+pub(crate) fn is_not_executed(object: &Map<String, Value>, key: &str) -> bool {
+    lists(object, "x-aikit-not-executed", key)
+}
+
+/// Whether this version fails when it comes to a key or word.
+pub(crate) fn is_not_supported(object: &Map<String, Value>, word: &str) -> bool {
+    lists(object, "x-aikit-not-supported", word)
+}
+
+fn lists(object: &Map<String, Value>, keyword: &str, word: &str) -> bool {
+    let listed = object.get(keyword).and_then(Value::as_array).into_iter().flatten();
+    listed.into_iter().any(|listed| listed.as_str() == Some(word))
 }
 
 /// Where a key that stands in a wrong place belongs, in words; only if there is one such place.
 pub(crate) fn home_of(key: &str) -> Option<String> {
-    let blocks = agent_schema().get("properties").and_then(Value::as_object)?;
+    let blocks = root(Kind::Agent).get("properties").and_then(Value::as_object)?;
     let mut homes = blocks.iter().filter_map(|(block, schema)| {
         resolve(schema).get("properties")?.get(key)?;
         Some(format!("`{block}`"))

@@ -3,7 +3,7 @@
 use aikit_yaml::{Node, NodeKind, Segment};
 use serde_json::{Map, Value};
 
-use super::{agent_schema, description, discriminator, enum_words, pattern_accepts, resolve};
+use super::{Kind, description, discriminator, enum_words, pattern_accepts, resolve};
 use crate::words::{self, Format};
 
 /// What can stand at one place of a document, as plain data for completion and hover.
@@ -30,8 +30,8 @@ pub struct SchemaView {
     pub language: Option<&'static str>,
     /// What holds where nothing is written.
     pub default: Option<&'static Value>,
-    /// Keys and words that the language knows here and this version does not run.
-    pub planned: Vec<&'static str>,
+    /// Keys and words that this version does not execute.
+    pub not_executed: Vec<&'static str>,
 }
 
 /// A key that can stand in a mapping.
@@ -61,8 +61,8 @@ pub struct ValueView {
 /// could stand there is offered. `None` where nothing of the language stands, as inside `metadata`.
 pub fn at_path(root: Option<&Node>, path: &[Segment]) -> Option<SchemaView> {
     let mut node = root;
-    let mut schemas = branches(agent_schema(), node);
-    let mut site = agent_schema();
+    let mut site = super::root(root.map(Kind::of).unwrap_or_default());
+    let mut schemas = branches(site, node);
     let mut outer = "";
     for segment in path {
         let next: Vec<&'static Value> = schemas.iter().filter_map(|schema| below(schema, segment)).collect();
@@ -97,9 +97,12 @@ impl SchemaView {
         self.language = self.language.or_else(|| text("x-aikit-language"));
         let by_format = || (text("x-aikit-format") == Some("model")).then_some("model");
         self.reference = self.reference.or_else(|| text("x-aikit-ref")).or_else(by_format);
-        for word in super::planned(schema) {
-            if !self.planned.contains(&word) {
-                self.planned.push(word);
+        for keyword in ["x-aikit-not-executed", "x-aikit-not-supported"] {
+            let words = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
+            for word in words.into_iter().filter_map(Value::as_str) {
+                if !self.not_executed.contains(&word) {
+                    self.not_executed.push(word);
+                }
             }
         }
         if let Some(words) = enum_words(schema) {
@@ -268,24 +271,34 @@ mod tests {
             "",
             "",
             expect![[r#"
-            a mapping — An agent: who it is, what goes in and out, which models and tools it uses, and what it does.
-              spec_version: a word
-              format_version: a word
-              kind: a word
-              identity!: a mapping
-              interface: a mapping
-              governance: a mapping
-              integration: a mapping
-              intelligence: a mapping
-              behavior: a mapping
-              metadata: a mapping
-        "#]],
+                a mapping — An agent: who it is, what goes in and out, which models and tools it uses, and what it does.
+                  spec_version: a word
+                  format_version: a word
+                  kind: a word
+                  identity!: a mapping
+                  interface: a mapping
+                  governance: a mapping
+                  integration: a mapping
+                  intelligence: a mapping
+                  behavior: a mapping
+                  context_policy: a mapping
+                  memory: a mapping
+                  storage: a mapping
+                  observability: a mapping
+                  network: a mapping
+                  schemas: a mapping
+                  imports: a list
+                  extends: a text
+                  overlays: a mapping
+                  tests: a list
+                  metadata: a mapping
+            "#]],
         );
         check(
             "",
             "behavior.steps[0]",
             expect![[r#"
-                a mapping — One step. Exactly one of `llm`, `agent`, `tool`, `script`, `set`, `assert`, `switch`, `parallel`, `map`, `loop` and `return` says what it does.
+                a mapping — One step. Exactly one key says what it does: `llm`, `agent`, `tool`, `mcp`, `a2a`, `script`, `set`, `assert`, `switch`, `parallel`, `map`, `loop`, `subflow`, `human`, `retrieve`, `remember`, `recall`, `emit`, `wait`, `raise`, `return` or `http`.
                   name!: a text
                   description: a text
                   when: a text
@@ -300,6 +313,21 @@ mod tests {
                   input: a mapping
                   tool: a text
                   args: a mapping
+                  compensate: a list
+                  cache: a mapping
+                  model: a text
+                  breakpoint: `true` or `false`
+                  mcp: a text
+                  a2a: a mapping
+                  subflow: a text
+                  human: a mapping
+                  retrieve: a mapping
+                  remember: a mapping
+                  recall: a mapping
+                  emit: a mapping
+                  wait: a mapping
+                  raise: a text or a mapping
+                  http: a mapping
                   script: a mapping
                   set: a mapping
                   assert: a text or a mapping
@@ -308,7 +336,7 @@ mod tests {
                   loop: a mapping
                   switch: a list
                   return: anything
-                  one of ["llm", "agent", "tool", "script", "set", "assert", "switch", "parallel", "map", "loop", "return"]
+                  one of ["llm", "agent", "tool", "mcp", "a2a", "script", "set", "assert", "switch", "parallel", "map", "loop", "subflow", "human", "retrieve", "remember", "recall", "emit", "wait", "raise", "return", "http"]
             "#]],
         );
         check(
@@ -323,13 +351,16 @@ mod tests {
             "",
             "intelligence.models.fast.parameters",
             expect![[r#"
-            a mapping — Sampling.
-              temperature: a number
-              top_p: a number
-              max_tokens: a whole number
-              stop: a list
-              seed: a whole number
-        "#]],
+                a mapping — Sampling.
+                  temperature: a number
+                  top_p: a number
+                  max_tokens: a whole number
+                  stop: a list
+                  seed: a whole number
+                  top_k: a whole number
+                  reasoning: a word
+                  penalties: a mapping
+            "#]],
         );
     }
 
@@ -339,11 +370,13 @@ mod tests {
             "",
             "behavior.type",
             expect![[r#"
-            a word — How the agent works; `chat` without steps and `workflow` with steps, unless said otherwise.
-              = chat: One turn of a conversation: the inputs are the person's message, the model answers and may use tools.
-              = sequential: The steps run in the order of the document.
-              = workflow: The steps run in an order that respects `needs`; otherwise in the order of the document.
-        "#]],
+                a word — How the agent works; `chat` without steps and `workflow` with steps, unless said otherwise.
+                  = chat: One turn of a conversation: the inputs are the person's message, the model answers and may use tools.
+                  = sequential: The steps run in the order of the document.
+                  = workflow: The steps run in an order that respects `needs`; otherwise in the order of the document.
+                  = state_machine: One state at a time; events lead from one to the next.
+                  = state_graph: The steps are nodes; edges say which one comes next.
+            "#]],
         );
         check(
             "",
@@ -417,12 +450,19 @@ mod tests {
             source,
             "integration.tools[0]",
             expect![[r#"
-            a text or a mapping — A tool that comes with aikit, under its own name.
-              kind!: a text
-              name!: a text
-              description: a text
-              timeout: a text
-        "#]],
+                a text or a mapping — A tool that comes with aikit, under its own name.
+                  kind!: a text
+                  name!: a text
+                  description: a text
+                  effect: a word
+                  idempotent: `true` or `false`
+                  confirm: a text
+                  timeout: a text
+                  retry: a mapping
+                  cache: a mapping
+                  cost: a number
+                  mock: anything
+            "#]],
         );
         check(
             source,
@@ -432,12 +472,38 @@ mod tests {
                   kind!: a text
                   name!: a text
                   description: a text
+                  effect: a word
+                  idempotent: `true` or `false`
+                  confirm: a text
                   timeout: a text
+                  retry: a mapping
+                  cache: a mapping
+                  cost: a number
+                  mock: anything
                   input: a mapping
                   output: a mapping
                   code: a text
+                  file: a text
                   instructions: a whole number
                   memory_mb: a whole number
+                  method: a word
+                  url: a text
+                  headers: a mapping
+                  body: anything
+                  url_allow: a list
+                  secret: a text
+                  spec: a text
+                  operations: a list
+                  base_url: a text
+                  server: a text
+                  tool: a text
+                  agent: a text
+                  steps: a list
+                  argv: a list
+                  cwd: a text
+                  env: a mapping
+                  function: a text
+                  one of ["code", "file", "code", "file"]
             "#]],
         );
         check(
@@ -448,6 +514,13 @@ mod tests {
                   = builtin: 
                   = lua: 
                   = js: 
+                  = http: 
+                  = openapi: 
+                  = mcp: 
+                  = agent: 
+                  = workflow: 
+                  = command: 
+                  = wasm: 
             "#]],
         );
         check(
@@ -458,14 +531,40 @@ mod tests {
                   kind: a text
                   name: a text
                   description: a text
+                  effect: a word
+                  idempotent: `true` or `false`
+                  confirm: a text
                   timeout: a text
+                  retry: a mapping
+                  cache: a mapping
+                  cost: a number
+                  mock: anything
                   input: a mapping
                   output: a mapping
                   code: a text
+                  file: a text
                   instructions: a whole number
                   memory_mb: a whole number
+                  method: a word
+                  url: a text
+                  headers: a mapping
+                  body: anything
+                  url_allow: a list
+                  secret: a text
+                  spec: a text
+                  operations: a list
+                  base_url: a text
+                  server: a text
+                  tool: a text
+                  agent: a text
+                  steps: a list
+                  argv: a list
+                  cwd: a text
+                  env: a mapping
+                  function: a text
                   format name
                   ref builtin
+                  one of ["code", "file", "code", "file"]
             "#]],
         );
     }

@@ -3,7 +3,7 @@
 use aikit_yaml::{Node, NodeKind, Segment};
 use serde_json::Value;
 
-use super::{agent_schema, enum_words, view};
+use super::{Kind, enum_words, view};
 use crate::words::{self, Format};
 
 /// What the language says about one value of a document.
@@ -24,7 +24,7 @@ pub struct Mark {
 /// Visits every value of a document, outer ones first, with its way from the root and what the language says about it.
 /// What came in by a merge key is visited where it stands in the text only.
 pub fn walk<'n>(root: &'n Node, visit: &mut dyn FnMut(&[Segment], &'n Node, Mark)) {
-    let schemas = view::branches(agent_schema(), Some(root));
+    let schemas = view::branches(super::root(Kind::of(root)), Some(root));
     let mut path = Vec::new();
     node(root, &schemas, Mark { known: true, ..Mark::default() }, &mut path, visit);
 }

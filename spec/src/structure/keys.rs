@@ -16,7 +16,13 @@ impl Walker<'_> {
             let name = entry.name();
             let schema = properties.and_then(|properties| properties.get(name));
             let schema = schema.or_else(|| pattern_property(object, name));
-            let below = Place { path: place.path.join(Segment::Key(name.into())), anchor: entry.key.range };
+            let mut below = place.below(Segment::Key(name.into()), entry.key.range);
+            let empty =
+                entry.value.is_null() || matches!(&entry.value.kind, NodeKind::Sequence(items) if items.is_empty());
+            if schema.is_some() && !empty {
+                let what = below.path.to_string();
+                below.announced = self.announce(object, name, entry.key.range, place, &what);
+            }
             match schema.or_else(|| object.get("additionalProperties")) {
                 Some(Value::Bool(false)) => stray.push(entry),
                 Some(schema) => self.node(&entry.value, schema, &below),
@@ -33,12 +39,6 @@ impl Walker<'_> {
     /// A key that cannot stand here.
     fn stray_key(&mut self, entry: &Entry, node: &Node, object: &'static Map<String, Value>, place: &Place) {
         let (name, range) = (entry.name(), entry.key.range);
-        if schema::planned(object).any(|planned| planned == name) {
-            let message = format!("`{}` is not supported by this version", place.path.join(Segment::Key(name.into())));
-            let help = "the language knows it, the engine does not run it yet; remove it";
-            self.diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, range, message).with_help(help));
-            return;
-        }
         let Some(properties) = object.get("properties").and_then(Value::as_object) else {
             // A mapping from names: the name breaks the rule of its names.
             let pattern = object.get("patternProperties").and_then(Value::as_object).and_then(|p| p.keys().next());

@@ -13,13 +13,14 @@ use aikit_core::{Diagnostic, TextRange, codes};
 use aikit_yaml::{Node, NodeKind, Path, Segment};
 use serde_json::{Map, Value};
 
-use crate::schema;
+use crate::schema::{self, Kind};
 
-/// Checks `root` against the schema of kind `Agent`.
+/// Checks `root` against the schema of its kind.
 pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
     let mut walker = Walker { source, diagnostics: Vec::new() };
     let start = root.entries().first().map_or(root.range, |entry| entry.key.range);
-    walker.node(root, schema::agent_schema(), &Place { path: Path::default(), anchor: start });
+    let place = Place { path: Path::default(), anchor: start, announced: false };
+    walker.node(root, schema::root(Kind::of(root)), &place);
     // What an anchor defines is judged at every alias, and reported once.
     let mut seen = HashSet::new();
     walker.diagnostics.retain(|diagnostic| seen.insert((diagnostic.code, diagnostic.range)));
@@ -31,9 +32,15 @@ struct Place {
     path: Path,
     /// What is underlined for a finding about the node as a whole: its key, or its first line.
     anchor: TextRange,
+    /// Whether an outer part has been announced as one that this version does not execute.
+    announced: bool,
 }
 
 impl Place {
+    fn below(&self, segment: Segment, anchor: TextRange) -> Place {
+        Place { path: self.path.join(segment), anchor, announced: self.announced }
+    }
+
     fn name(&self) -> String {
         if self.path.is_empty() { "the document".into() } else { format!("`{}`", self.path) }
     }
@@ -107,13 +114,44 @@ impl Walker<'_> {
             word.is_some_and(|word| *word == entry.value.to_json())
         });
         match chosen {
-            Some(branch) => self.node(node, branch, place),
+            Some(branch) => {
+                let word = entry.value.as_str().unwrap_or_default();
+                let what = format!("{}: {word}", place.path.join(Segment::Key(tag.into())));
+                let announced = self.announce(object, word, entry.value.range, place, &what);
+                self.node(node, branch, &Place { path: place.path.clone(), anchor: place.anchor, announced });
+            }
             None => {
                 let words: Vec<&str> = schema::tag_values(branches, tag).collect();
-                let below = Place { path: place.path.join(Segment::Key(tag.into())), anchor: entry.key.range };
-                self.not_one_of(&entry.value, &words, object, &below);
+                let below = place.below(Segment::Key(tag.into()), entry.key.range);
+                self.not_one_of(&entry.value, &words, &below);
             }
         }
+    }
+
+    /// Says that this version does not execute a key or word; gives whether it, or something around it, was announced.
+    fn announce(
+        &mut self,
+        object: &'static Map<String, Value>,
+        word: &str,
+        range: TextRange,
+        place: &Place,
+        what: &str,
+    ) -> bool {
+        if place.announced {
+            return true;
+        }
+        if schema::is_not_executed(object, word) {
+            let message = format!("`{what}` is declared and not executed by this version");
+            let help = "a run goes on as if it were not there";
+            self.diagnostics.push(Diagnostic::new(codes::NOT_EXECUTED, range, message).with_help(help));
+        } else if schema::is_not_supported(object, word) {
+            let message = format!("`{what}` is declared and not executed by this version");
+            let help = "a run fails when it comes to it";
+            self.diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, range, message).with_help(help));
+        } else {
+            return false;
+        }
+        true
     }
 
     fn sequence(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
@@ -130,7 +168,7 @@ impl Walker<'_> {
         let Some(schema) = object.get("items") else { return };
         for (index, item) in items.iter().enumerate() {
             let anchor = item.entries().first().map_or(item.range, |entry| entry.key.range);
-            self.node(item, schema, &Place { path: place.path.join(Segment::Index(index)), anchor });
+            self.node(item, schema, &place.below(Segment::Index(index), anchor));
         }
     }
 }

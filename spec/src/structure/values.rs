@@ -11,7 +11,9 @@ impl Walker<'_> {
     pub(super) fn scalar(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
         if let Some(words) = schema::enum_words(object) {
             if node.as_str().is_none_or(|text| !words.contains(&text)) {
-                self.not_one_of(node, &words, object, place);
+                self.not_one_of(node, &words, place);
+            } else if let Some(word) = node.as_str() {
+                self.announce(object, word, node.range, place, &format!("{}: {word}", place.path));
             }
             return;
         }
@@ -66,13 +68,7 @@ impl Walker<'_> {
     }
 
     /// A value that is none of the allowed words.
-    pub(super) fn not_one_of(
-        &mut self,
-        node: &Node,
-        words: &[&'static str],
-        object: &'static Map<String, Value>,
-        place: &Place,
-    ) {
+    pub(super) fn not_one_of(&mut self, node: &Node, words: &[&'static str], place: &Place) {
         let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
         let Some(text) = node.scalar().map(|scalar| scalar.text.as_str()).filter(|_| !node.is_null()) else {
             let at = if node.range.is_empty() || node.is_null() { place.anchor } else { node.range };
@@ -80,12 +76,6 @@ impl Walker<'_> {
             self.diagnostics.push(Diagnostic::new(codes::WRONG_TYPE, at, message));
             return;
         };
-        if schema::planned(object).any(|planned| planned == text) {
-            let message = format!("`{}: {text}` is not supported by this version", place.path);
-            let help = format!("this version supports {}", quoted(words));
-            self.diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, node.range, message).with_help(help));
-            return;
-        }
         let is_kind = place.path.to_string() == "kind";
         let code = if is_kind { codes::UNKNOWN_KIND } else { codes::INVALID_VALUE };
         let message = match words {
