@@ -65,6 +65,9 @@ codes! {
     207 UNKNOWN_BUILTIN Error "There is no built-in tool of that name.";
     208 UNKNOWN_PROVIDER Error "The model provider is not known.";
     209 UNKNOWN_SECRET Error "The credential is not declared.";
+    210 UNKNOWN_NAME Error "There is nothing of that name.";
+    211 UNKNOWN_STATE Error "There is no state of that name.";
+    212 IMPORT_FAILED Error "The document that is imported or extended cannot be used.";
     301 TEMPLATE_SYNTAX Error "The template cannot be parsed.";
     302 TEMPLATE_UNDEFINED Error "The template uses a variable that does not exist.";
     303 EXPRESSION_SYNTAX Error "The CEL expression cannot be parsed.";
@@ -78,9 +81,17 @@ codes! {
     504 LIMIT_EXCEEDED Error "A limit is wider than the outer layer allows.";
     505 STORE_OWNED Warning "The field is filled by the store; what the document says is not used.";
     506 ISOLATION_LOOSENED Warning "The document cannot loosen isolation; the stricter setting holds.";
+    507 NOT_PERMITTED Error "The host or program is not among the document's permits.";
+    508 BUDGET_TOO_SMALL Warning "Every run needs more than the budget allows.";
+    509 BUDGET_AT_RISK Information "A run may need more than the budget allows.";
     601 UNREACHABLE Warning "The step can never run.";
     602 NO_STEPS Error "The workflow has no steps.";
     603 STEP_CYCLE Error "Steps need each other in a circle.";
+    604 DEAD_END Warning "A run that comes here never ends.";
+    605 SHADOWED Warning "This way is never taken: another one always comes first.";
+    606 NOT_EXHAUSTIVE Warning "Some values are taken by no case.";
+    607 NEVER_TRUE Warning "The condition compares with a value that never occurs.";
+    608 EVENT_CYCLE Warning "Events lead to each other in a circle.";
     701 LUA_SYNTAX Error "The Lua code cannot be parsed.";
     702 JS_SYNTAX Error "The JavaScript code cannot be parsed.";
     801 NOT_EXECUTED Information "Declared, not executed by this version.";

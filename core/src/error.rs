@@ -123,7 +123,7 @@ pub struct RunError {
     pub kind: ErrorKind,
     /// The code that the document gave it, for [`ErrorKind::Raised`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own_code: Option<String>,
+    pub own_code: Option<Box<str>>,
     /// What happened, in one or two sentences; never holds a secret.
     pub message: String,
     /// What would help.
@@ -147,7 +147,7 @@ impl RunError {
     pub fn raised(code: &str, message: impl Into<String>) -> Self {
         match ErrorKind::from_code(code) {
             Some(kind) => Self::new(kind, message),
-            None => Self { own_code: Some(code.to_owned()), ..Self::new(ErrorKind::Raised, message) },
+            None => Self { own_code: Some(code.into()), ..Self::new(ErrorKind::Raised, message) },
         }
     }
 

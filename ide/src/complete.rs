@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn words_and_names_are_offered_as_values() {
-        assert_eq!(labels("behavior:\n  type: ‸"), "chat sequential workflow");
+        assert_eq!(labels("behavior:\n  type: ‸"), "chat sequential workflow state_machine state_graph");
         assert_eq!(labels("behavior:\n  type: se‸"), "sequential");
         assert_eq!(behind("    - name: b\n      tool: ‸"), "calculate own");
         assert_eq!(behind("    - name: b\n      agent: gr‸"), "greeter");

@@ -33,6 +33,18 @@ pub enum SymbolKind {
     Item,
     /// An argument of a tool.
     Argument,
+    /// Steps that are run by name.
+    Subflow,
+    /// A knowledge base.
+    Knowledge,
+    /// A server of the Model Context Protocol.
+    Server,
+    /// A state of a state machine.
+    MachineState,
+    /// An agent of an application.
+    Member,
+    /// An event of an application.
+    Event,
 }
 
 impl SymbolKind {
@@ -49,6 +61,12 @@ impl SymbolKind {
             SymbolKind::State => "state",
             SymbolKind::Item => "item",
             SymbolKind::Argument => "argument",
+            SymbolKind::Subflow => "subflow",
+            SymbolKind::Knowledge => "knowledge base",
+            SymbolKind::Server => "MCP server",
+            SymbolKind::MachineState => "state of the machine",
+            SymbolKind::Member => "agent of the application",
+            SymbolKind::Event => "event",
         }
     }
 }
@@ -243,11 +261,13 @@ impl Builder<'_> {
                 let tool = self.text_of(&path[..3], "name");
                 self.each(node, |name| Symbol::new(SymbolKind::Argument, name).of(&tool), Declaration);
             }
-            ["behavior", .., "args"] if is_step(&names[..names.len() - 1]) => {
+            ["behavior", "subflows"] => self.each(node, symbol(SymbolKind::Subflow), Declaration),
+            ["behavior", "state_machine", "states"] => self.each(node, symbol(SymbolKind::MachineState), Declaration),
+            [.., "args"] if is_step(&names[..names.len() - 1]) => {
                 let tool = self.text_of(&path[..path.len() - 1], "tool");
                 self.each(node, |name| Symbol::new(SymbolKind::Argument, name).of(&tool), Read);
             }
-            ["behavior", .., "set" | "save"] if is_step(&names[..names.len() - 1]) => {
+            [.., "set" | "save"] if is_step(&names[..names.len() - 1]) => {
                 for entry in node.entries().iter().filter(|entry| !entry.merged) {
                     let full = entry.name();
                     let rest = full.strip_prefix("state.").unwrap_or(full);
@@ -284,10 +304,18 @@ impl Builder<'_> {
             ["integration", "tools", "#"] | ["integration", "tools", "#", "name"] => {
                 return self.name(SymbolKind::Tool, node, text, Role::Declaration);
             }
-            ["behavior", .., "name"] if is_step(&names[..names.len() - 1]) => {
+            ["memory", "knowledge_bases", "#", "name"] => {
+                return self.name(SymbolKind::Knowledge, node, text, Role::Declaration);
+            }
+            ["integration", "mcp_servers", "#", "name"] => {
+                return self.name(SymbolKind::Server, node, text, Role::Declaration);
+            }
+            ["agents", "#", "name"] => return self.name(SymbolKind::Member, node, text, Role::Declaration),
+            ["events", "#", "name"] => return self.name(SymbolKind::Event, node, text, Role::Declaration),
+            [.., "name"] if is_step(&names[..names.len() - 1]) => {
                 return self.name(SymbolKind::Step, node, text, Role::Declaration);
             }
-            ["behavior", .., "map", "as"] if is_step(&names[..names.len() - 2]) => {
+            [.., "map", "as"] if is_step(&names[..names.len() - 2]) => {
                 let owner = place_of(&path[..path.len() - 1]);
                 let symbol = Symbol::new(SymbolKind::Item, text).of(owner);
                 return self.owned(symbol, node, 0, Role::Declaration);
@@ -306,7 +334,14 @@ impl Builder<'_> {
         }
         if let Some(reference) = mark.reference {
             let kind = match reference {
-                "agent" => Some((SymbolKind::Agent, text.split('@').next().unwrap_or(text))),
+                "agent" => {
+                    let kind = if names[0] == "workflows" { SymbolKind::Member } else { SymbolKind::Agent };
+                    Some((kind, text.split('@').next().unwrap_or(text)))
+                }
+                "subflow" => Some((SymbolKind::Subflow, text)),
+                "knowledge_base" => Some((SymbolKind::Knowledge, text)),
+                "mcp_server" => Some((SymbolKind::Server, text)),
+                "state" => Some((SymbolKind::MachineState, text)),
                 "step" => Some((SymbolKind::Step, text)),
                 "tool" => Some((SymbolKind::Tool, text)),
                 "prompt" => Some((SymbolKind::Prompt, text)),
@@ -319,6 +354,19 @@ impl Builder<'_> {
                 None => self.index.values.push(Value { range: node.range, word: false }),
             }
             return;
+        }
+        match mark.format.map(|format| format.name) {
+            Some("mcp-tool") if !text.contains('*') => {
+                let server = text.split('/').next().unwrap_or(text);
+                return self.name(SymbolKind::Server, node, server, Role::Read);
+            }
+            Some("event-name") if names[0] == "workflows" => {
+                return self.name(SymbolKind::Event, node, text, Role::Read);
+            }
+            _ => {}
+        }
+        if names == ["security", "permissions", "#", "who", "#"] {
+            return self.name(SymbolKind::Member, node, text, Role::Read);
         }
         if mark.format.is_some_and(|format| format.name == "tool-glob") && !text.contains('*') {
             return self.name(SymbolKind::Tool, node, text, Role::Read);
@@ -377,7 +425,16 @@ fn name_of(segment: &Segment) -> &str {
 /// Whether a way leads to a step.
 fn is_step(names: &[&str]) -> bool {
     match names {
-        ["behavior", "steps", "#"] | ["behavior", "workflow", "steps", "#"] => true,
+        ["behavior", "steps", "#"]
+        | ["behavior", "workflow", "steps", "#"]
+        | ["behavior", "subflows", _, "steps", "#"]
+        | ["behavior", "graph", "nodes", "#"]
+        | ["behavior", "hooks", _, "#"]
+        | ["behavior", "state_machine", "states", _, "entry" | "do" | "exit", "#"]
+        | ["behavior", "state_machine", "states", .., "actions", "#"]
+        | ["workflows", "#", "steps", "#"]
+        | ["lifecycle", _, "#"] => true,
+        [outer @ .., "compensate", "#"] => is_step(outer),
         [outer @ .., "switch", "#", "do" | "default", "#"] => is_step(outer),
         [outer @ .., "on_error", "#", "do", "#"] => is_step(outer),
         [outer @ .., "map" | "loop", "do", "#"] => is_step(outer),

@@ -44,6 +44,10 @@ pub(crate) fn declared(outline: &Outline, around: &Surroundings, namespace: &str
         let children = block.map(|id| outline.children(id)).unwrap_or_default();
         children.iter().filter_map(|child| Some(Named::new(outline.name(*child)?, detail))).collect()
     };
+    let items = |path: &[&str], detail: &str| -> Vec<Named> {
+        let list = outline.under(path).map(|id| outline.children(id)).unwrap_or_default();
+        list.iter().filter_map(|child| Some(Named::new(outline.scalar_of(*child, "name")?, detail))).collect()
+    };
     let builtins = || {
         around.context.builtins.iter().map(|tool| Named {
             name: tool.name.clone(),
@@ -89,6 +93,11 @@ pub(crate) fn declared(outline: &Outline, around: &Surroundings, namespace: &str
             };
             tools.iter().filter_map(of).collect()
         }
+        "subflow" => keys(&["behavior", "subflows"], "subflow"),
+        "state" => keys(&["behavior", "state_machine", "states"], "state"),
+        "knowledge_base" => items(&["memory", "knowledge_bases"], "knowledge base"),
+        "mcp_server" => items(&["integration", "mcp_servers"], "MCP server"),
+        "agent" if outline.under(&["workflows"]).is_some() => items(&["agents"], "agent of the application"),
         "agent" => around.agents.iter().map(|name| Named::new(name, "agent")).collect(),
         _ => Vec::new(),
     }

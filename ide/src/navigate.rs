@@ -96,9 +96,17 @@ pub(crate) fn check_name(symbol: &Symbol, name: &str) -> Result<(), RenameError>
     let rule = |format: &str| words::format(format).map_or("", |format| format.rule);
     let (fits, rule) = match symbol.kind {
         SymbolKind::Agent => (by_format("slug"), rule("slug")),
-        SymbolKind::Step | SymbolKind::Tool | SymbolKind::Model | SymbolKind::Prompt | SymbolKind::Secret => {
-            (by_format("name"), rule("name"))
-        }
+        SymbolKind::Step
+        | SymbolKind::Tool
+        | SymbolKind::Model
+        | SymbolKind::Prompt
+        | SymbolKind::Secret
+        | SymbolKind::Subflow
+        | SymbolKind::Knowledge
+        | SymbolKind::Server
+        | SymbolKind::MachineState
+        | SymbolKind::Member => (by_format("name"), rule("name")),
+        SymbolKind::Event => (by_format("event-name"), rule("event-name")),
         SymbolKind::Input | SymbolKind::State | SymbolKind::Item | SymbolKind::Argument => {
             (is_identifier(name), "a letter or `_`, then letters, digits and `_`")
         }

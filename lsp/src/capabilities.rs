@@ -146,10 +146,14 @@ pub fn token(token: Token) -> (u32, u32) {
     let kind = match token.kind {
         TokenKind::Key | TokenKind::Property => SemanticTokenType::PROPERTY,
         TokenKind::Word => SemanticTokenType::ENUM_MEMBER,
-        TokenKind::Name(SymbolKind::Agent) => SemanticTokenType::CLASS,
-        TokenKind::Name(SymbolKind::Step) => SemanticTokenType::EVENT,
+        TokenKind::Name(SymbolKind::Agent | SymbolKind::Member) => SemanticTokenType::CLASS,
+        TokenKind::Name(SymbolKind::Step | SymbolKind::Subflow | SymbolKind::MachineState | SymbolKind::Event) => {
+            SemanticTokenType::EVENT
+        }
         TokenKind::Name(SymbolKind::Tool) => SemanticTokenType::METHOD,
-        TokenKind::Name(SymbolKind::Model) | TokenKind::External => SemanticTokenType::TYPE,
+        TokenKind::Name(SymbolKind::Model | SymbolKind::Knowledge | SymbolKind::Server) | TokenKind::External => {
+            SemanticTokenType::TYPE
+        }
         TokenKind::Name(SymbolKind::Input | SymbolKind::Argument | SymbolKind::Item) => SemanticTokenType::PARAMETER,
         TokenKind::Name(SymbolKind::Prompt | SymbolKind::Secret | SymbolKind::State) | TokenKind::Variable => {
             SemanticTokenType::VARIABLE
@@ -168,8 +172,9 @@ pub fn token(token: Token) -> (u32, u32) {
 /// The symbol of a name, for lists of symbols.
 pub fn symbol(kind: SymbolKind) -> lsp::SymbolKind {
     match kind {
-        SymbolKind::Agent => lsp::SymbolKind::CLASS,
-        SymbolKind::Step => lsp::SymbolKind::EVENT,
+        SymbolKind::Agent | SymbolKind::Member => lsp::SymbolKind::CLASS,
+        SymbolKind::Knowledge | SymbolKind::Server => lsp::SymbolKind::MODULE,
+        SymbolKind::Step | SymbolKind::Subflow | SymbolKind::MachineState | SymbolKind::Event => lsp::SymbolKind::EVENT,
         SymbolKind::Tool => lsp::SymbolKind::METHOD,
         SymbolKind::Model => lsp::SymbolKind::CONSTANT,
         SymbolKind::Prompt => lsp::SymbolKind::STRING,

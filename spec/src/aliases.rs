@@ -11,12 +11,21 @@ use crate::schema::{self, Kind};
 /// The document with canonical keys. The nodes keep their places; a document that has no others is not copied.
 pub(crate) fn canonical<'n>(source: &str, root: &'n Node) -> (Cow<'n, Node>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    if is_canonical(root) {
+    let kind = Kind::of(root);
+    if is_canonical(root, kind) {
         return (Cow::Borrowed(root), diagnostics);
     }
     let mut root = root.clone();
     if let NodeKind::Mapping(entries) = &mut root.kind {
         bare_version(entries, &mut diagnostics);
+        match kind {
+            Kind::Agent => {}
+            Kind::Application => {
+                unfold(entries);
+                return (Cow::Owned(root), diagnostics);
+            }
+            _ => return (Cow::Owned(root), diagnostics),
+        }
         flat_keys(source, entries, &mut diagnostics);
         for entry in entries {
             if let (Some(block), NodeKind::Mapping(inner)) = (block_schema(entry.name()), &mut entry.value.kind) {
@@ -31,7 +40,15 @@ fn block_schema(name: &str) -> Option<&'static Value> {
     schema::root(Kind::Agent).get("properties")?.get(name).map(schema::resolve)
 }
 
-fn is_canonical(root: &Node) -> bool {
+fn is_canonical(root: &Node, kind: Kind) -> bool {
+    let entries = root.entries();
+    match kind {
+        Kind::Agent => {}
+        Kind::Application => {
+            return !entries.iter().any(|entry| matches!(entry.name(), "spec_version" | "spec" | "apiVersion"));
+        }
+        _ => return !entries.iter().any(|entry| entry.name() == "spec_version"),
+    }
     let flat = schema::root(Kind::Agent).get("x-aikit-aliases").and_then(Value::as_object);
     root.entries().iter().all(|entry| {
         let inner = block_schema(entry.name()).and_then(|block| block.get("x-aikit-aliases")?.as_object());
@@ -40,6 +57,16 @@ fn is_canonical(root: &Node) -> bool {
             && !flat.is_some_and(|flat| flat.contains_key(entry.name()))
             && !inner.is_some_and(renamed)
     })
+}
+
+/// The envelope `apiVersion`, `kind`, `metadata`, `spec` that other systems use: what stands in `spec` stands at the top.
+fn unfold(entries: &mut Vec<Entry>) {
+    entries.retain(|entry| entry.name() != "apiVersion");
+    let Some(at) = entries.iter().position(|entry| entry.name() == "spec") else { return };
+    if let NodeKind::Mapping(inner) = &mut entries[at].value.kind {
+        let inner = std::mem::take(inner);
+        entries.splice(at..=at, inner);
+    }
 }
 
 /// `spec_version: 1.0.0` → `aikit-v1.0.0`.

@@ -4,7 +4,9 @@ use aikit_core::{AgentId, Diagnostic, Severity, TextRange, codes};
 use aikit_yaml::{Document, Node, NodeKind, Parsed};
 use semver::Version;
 
-use crate::{CheckContext, Checked, OutlineItem, agent, aliases, checks, lower, plan::PlanAgent, structure};
+use crate::{
+    CheckContext, Checked, OutlineItem, agent, aliases, checks, lower, plan::PlanAgent, schema::Kind, structure,
+};
 
 /// Checks an agent document and lowers it. The same function stands behind every face.
 ///
@@ -34,7 +36,7 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
                     .with_help("begin with `identity:` and in it `agent_id:` and `name:`"),
             );
         }
-        return Checked { plan: None, identity: None, outline: Vec::new(), diagnostics };
+        return Checked { kind: Kind::Agent, plan: None, identity: None, outline: Vec::new(), diagnostics };
     };
     if let Some(second) = documents.next() {
         let message = "a file with several documents is not supported by this version";
@@ -56,7 +58,8 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
     }
     diagnostics.sort_by_key(|diagnostic| (diagnostic.range, diagnostic.severity));
     let mut plan = None;
-    if !diagnostics.iter().any(Diagnostic::is_error) {
+    let kind = Kind::of(root);
+    if kind == Kind::Agent && !diagnostics.iter().any(Diagnostic::is_error) {
         match lower::lower(source, root, context) {
             Ok(lowered) => plan = Some(lowered),
             Err(message) => {
@@ -67,7 +70,7 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
             }
         }
     }
-    Checked { identity: identity(root), outline: outline(root), plan, diagnostics }
+    Checked { kind, identity: identity(root), outline: outline(root), plan, diagnostics }
 }
 
 /// Who the document says it is; `None` where id, name or version are missing or malformed.

@@ -49,7 +49,9 @@ pub struct BuiltinTool {
 /// The outcome of a check.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The executable form; `None` if any diagnostic is an error.
+    /// What the document describes.
+    pub kind: schema::Kind,
+    /// The executable form of an agent; `None` if any diagnostic is an error, and for every other kind.
     pub plan: Option<plan::Plan>,
     /// Who the document says it is, where that much of it is readable.
     pub identity: Option<plan::PlanAgent>,

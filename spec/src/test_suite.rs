@@ -193,3 +193,17 @@ pub struct Judge {
     #[schemars(range(min = 0, max = 1), extend("default" = 0.7))]
     pub min: Option<f64>,
 }
+
+/// The regular expression of a text of the form `~/…/` or `~/…/i`; `None` for any other text.
+pub fn pattern(text: &str) -> Option<Result<regex::Regex, String>> {
+    let rest = text.strip_prefix("~/")?;
+    let (body, any_case) = match rest.strip_suffix("/i") {
+        Some(body) => (body, true),
+        None => (rest.strip_suffix('/')?, false),
+    };
+    let built = regex::RegexBuilder::new(body).case_insensitive(any_case).size_limit(1 << 20).build();
+    Some(
+        built
+            .map_err(|error| error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").into()),
+    )
+}

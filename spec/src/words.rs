@@ -287,19 +287,19 @@ impl DurationText {
 impl ToolGlob {
     /// Whether a tool's name fits.
     pub fn matches(&self, name: &str) -> bool {
-        fits(&self.0, name)
+        glob_fits(&self.0, name)
     }
 }
 
 impl ErrorGlob {
     /// Whether an error's code fits.
     pub fn matches(&self, code: &str) -> bool {
-        fits(&self.0, code)
+        glob_fits(&self.0, code)
     }
 }
 
 /// Whether a text fits a pattern in which `*` stands for anything.
-fn fits(glob: &str, name: &str) -> bool {
+pub(crate) fn glob_fits(glob: &str, name: &str) -> bool {
     let mut parts = glob.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or("")) else { return false };
     let mut last = None;

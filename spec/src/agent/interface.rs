@@ -8,7 +8,7 @@ use crate::words::{JsonSchemaObject, Name};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend("x-aikit-not-executed" = [
-    "context_schema", "conversation", "errors", "expose", "input_modalities", "output_modalities", "streaming",
+    "context_schema", "conversation", "expose", "input_modalities", "output_modalities", "streaming",
 ]))]
 pub struct Interface {
     /// JSON Schema (2020-12) of the inputs; a run whose inputs do not fit does not begin.

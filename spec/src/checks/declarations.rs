@@ -177,6 +177,10 @@ impl<'a> Checker<'a> {
     }
 
     /// A name of a namespace.
+    pub(super) fn secret(&mut self, node: &'a Node) {
+        self.reference(Namespace::Secret, node);
+    }
+
     fn reference(&mut self, namespace: Namespace, node: &'a Node) {
         let Some(name) = node.as_str() else { return };
         let (declared, code, what, block) = match namespace {

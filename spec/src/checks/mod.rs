@@ -1,10 +1,17 @@
 //! The semantic checks: what no schema can say. They work on the tree, so that one mistake does not hide the next, and
 //! skip what the structural check has already reported.
 
+mod application;
+mod covers;
 mod declarations;
+mod flow;
+mod machine;
 mod order;
+mod policy;
+mod rest;
 mod schemas;
 mod steps;
+mod suite;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +23,7 @@ use serde_json::Value;
 use crate::{
     CheckContext,
     roots::{Roots, Shape, nearest},
+    schema::Kind,
 };
 
 pub(crate) use order::execution_order;
@@ -32,16 +40,18 @@ pub(crate) fn check(source: &str, root: &Node, context: &CheckContext, structura
         models: named_entries(root, &["intelligence", "models"]),
         prompts: named_entries(root, &["intelligence", "prompts", "templates"]),
         secrets: named_entries(root, &["governance", "security", "secrets"]),
+        outputs: BTreeMap::new(),
         tools: BTreeMap::new(),
         used: BTreeSet::new(),
         unknown_names: BTreeSet::new(),
     };
-    checker.identity();
-    checker.interface();
-    checker.tools();
-    checker.intelligence();
-    checker.behavior();
-    checker.unused();
+    match Kind::of(root) {
+        Kind::Agent => checker.agent(),
+        Kind::Application => checker.application(),
+        Kind::TestSuite => checker.suite(),
+        Kind::Library => checker.library(),
+        Kind::Overlay | Kind::Preset => {}
+    }
     checker.diagnostics
 }
 
@@ -75,9 +85,57 @@ struct Checker<'a> {
     used: BTreeSet<(Namespace, &'a str)>,
     /// The codes of names that were looked up and not found.
     unknown_names: BTreeSet<DiagnosticCode>,
+    /// The schemas of the outputs of the steps that have been looked at.
+    outputs: BTreeMap<&'a str, Value>,
 }
 
 impl<'a> Checker<'a> {
+    /// A document of kind `Agent`.
+    fn agent(&mut self) {
+        self.identity();
+        self.interface();
+        self.tools();
+        self.intelligence();
+        self.behavior();
+        self.policy();
+        self.rest();
+        self.test_cases(self.at(&["tests"]));
+        self.worst_case();
+        self.unused();
+    }
+
+    /// A document of kind `Library`: what stands in it is judged where it is used, but for what is wrong anywhere.
+    fn library(&mut self) {
+        for (list, what) in [("tools", "tool"), ("mcp_servers", "server"), ("knowledge_bases", "knowledge base")] {
+            self.unique(self.at(&[list]), what);
+        }
+        for tool in self.at(&["tools"]).map(Node::items).unwrap_or_default() {
+            self.schema(tool.get("input"));
+            self.schema(tool.get("output"));
+        }
+        for schema in self.at(&["schemas"]).map(Node::entries).unwrap_or_default() {
+            self.schema(Some(&schema.value));
+        }
+    }
+
+    /// The schema of what a path reads: `inputs.kind`, `steps.classify.output.kind`.
+    fn schema_of(&self, path: &str) -> Option<Value> {
+        let mut names = path.split('.');
+        let mut schema = match names.next()? {
+            "inputs" => schema_value(self.at(&["interface", "inputs"]))?,
+            "state" => schema_value(self.at(&["behavior", "state_schema"]))?,
+            "steps" => {
+                let step = names.next()?;
+                (names.next() == Some("output")).then(|| self.outputs.get(step).cloned())??
+            }
+            _ => return None,
+        };
+        for name in names {
+            schema = schema.get("properties")?.get(name)?.clone();
+        }
+        Some(schema)
+    }
+
     fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }

@@ -71,7 +71,32 @@ pub(super) fn all(root: &Node) -> Vec<&Node> {
     }
     let mut steps = Vec::new();
     collect(list(root).map(Node::items).unwrap_or_default(), &mut steps);
+    let Some(behavior) = root.get("behavior") else { return steps };
+    for subflow in behavior.get("subflows").map(Node::entries).unwrap_or_default() {
+        collect(subflow.value.get("steps").map(Node::items).unwrap_or_default(), &mut steps);
+    }
+    let states = behavior.get("state_machine").and_then(|machine| machine.get("states"));
+    for state in states.map(Node::entries).unwrap_or_default() {
+        for key in ["entry", "do", "exit"] {
+            collect(state.value.get(key).map(Node::items).unwrap_or_default(), &mut steps);
+        }
+    }
+    collect(
+        behavior.get("graph").and_then(|graph| graph.get("nodes")).map(Node::items).unwrap_or_default(),
+        &mut steps,
+    );
     steps
+}
+
+/// These steps and those inside of them.
+pub(super) fn below(steps: &[Node]) -> Vec<&Node> {
+    let mut all = Vec::new();
+    let mut pending: Vec<&Node> = steps.iter().rev().collect();
+    while let Some(step) = pending.pop() {
+        all.push(step);
+        pending.extend(bodies(step).iter().flat_map(|body| body.steps.items()));
+    }
+    all
 }
 
 impl<'a> Checker<'a> {
@@ -113,7 +138,21 @@ impl<'a> Checker<'a> {
         self.step_names();
         let reorder = kind_word.is_none_or(|word| word == "workflow");
         let roots = self.roots();
-        self.steps(items, reorder, roots, &mut Vec::new());
+        self.steps(items, reorder, roots.clone(), &mut Vec::new());
+        self.subflows(&roots);
+        self.state_machine(&roots);
+        self.graph(&roots);
+        self.hooks(&roots);
+        let needed = [("state_machine", "state_machine"), ("state_graph", "graph")];
+        for (word, key) in needed.into_iter().filter(|(word, _)| kind_word == Some(*word)) {
+            if let (Some(kind), None) = (kind, self.at(&["behavior", key])) {
+                let message = format!("a `{word}` needs `behavior.{key}`");
+                self.push(Diagnostic::new(codes::NO_STEPS, kind.range, message));
+            }
+        }
+        if let Some(on) = self.at(&["behavior", "orchestration", "idempotency_key"]) {
+            self.expression(on, &roots);
+        }
     }
 
     fn step_names(&mut self) {
@@ -135,7 +174,13 @@ impl<'a> Checker<'a> {
 
     /// Checks a list of steps in the order in which they run; `before` are the names of the steps that have run. Gives what
     /// can be read behind them.
-    fn steps(&mut self, steps: &'a [Node], reorder: bool, mut roots: Roots, before: &mut Vec<&'a str>) -> Roots {
+    pub(super) fn steps(
+        &mut self,
+        steps: &'a [Node],
+        reorder: bool,
+        mut roots: Roots,
+        before: &mut Vec<&'a str>,
+    ) -> Roots {
         let (order, circles) = execution_order(steps, reorder);
         let circular = !circles.is_empty();
         self.diagnostics.extend(circles);
@@ -153,7 +198,9 @@ impl<'a> Checker<'a> {
                 ended = None;
             }
             roots = self.step(step, roots, before);
-            if step.get("return").is_some() && step.get("when").is_none() {
+            if (step.get("return").is_some() || step.get("raise").is_some() && step.get("on_error").is_none())
+                && step.get("when").is_none()
+            {
                 ended = Some(step);
             }
         }
@@ -183,7 +230,11 @@ impl<'a> Checker<'a> {
     fn step(&mut self, step: &'a Node, roots: Roots, before: &mut Vec<&'a str>) -> Roots {
         if let Some(when) = step.get("when") {
             self.condition(when, &roots);
+            self.comparison(when);
         }
+        self.companions(step);
+        self.cases(step);
+        self.less_usual(step, &roots);
         let declared = self.schema(step.get("output"));
         let mut output = None;
         if let Some(llm) = step.get("llm") {
@@ -217,6 +268,7 @@ impl<'a> Checker<'a> {
         for case in step.get("switch").map(Node::items).unwrap_or_default() {
             if let Some(when) = case.get("when") {
                 self.condition(when, &roots);
+                self.comparison(when);
             }
         }
         if let Some(over) = step.get("map").and_then(|map| map.get("over")) {
@@ -230,6 +282,9 @@ impl<'a> Checker<'a> {
             if let Some(value) = case.get("use") {
                 self.dynamic(value, &with_error(roots.clone()));
             }
+            if let Some(raise) = case.get("raise") {
+                self.raise(raise, &with_error(roots.clone()));
+            }
         }
         for code in step.get("retry").and_then(|retry| retry.get("on")).map(Node::items).unwrap_or_default() {
             self.error_code(Some(code));
@@ -239,6 +294,13 @@ impl<'a> Checker<'a> {
             behind = Some(self.body(step, body, &roots, behind.unwrap_or_else(|| roots.clone()), before));
         }
         let output = declared.or(output);
+        if let (Some(name), Some(output)) = (step.get("name").and_then(Node::as_str), &output) {
+            self.outputs.insert(name, output.clone());
+        }
+        if let Some(compensate) = step.get("compensate") {
+            let shape = output.as_ref().map_or(Shape::Any, Shape::from_schema);
+            self.nested(compensate.items(), roots.clone().with("output", shape));
+        }
         if let Some(save) = step.get("save") {
             let shape = output.as_ref().map_or(Shape::Any, Shape::from_schema);
             let scope = roots.clone().with("output", shape);
@@ -296,10 +358,10 @@ impl<'a> Checker<'a> {
     }
 
     /// A pattern of error codes, which must fit one at least.
-    fn error_code(&mut self, node: Option<&Node>) {
+    pub(super) fn error_code(&mut self, node: Option<&Node>) {
         let Some((node, text)) = node.and_then(|node| Some((node, node.as_str()?))) else { return };
         let codes = || ErrorKind::ALL.iter().map(|kind| kind.code());
-        if codes().any(|code| ErrorGlob(text.to_owned()).matches(code)) {
+        if codes().any(|code| ErrorGlob(text.to_owned()).matches(code)) || self.fits_own_error(text) {
             return;
         }
         let diagnostic = Diagnostic::new(codes::INVALID_VALUE, node.range, format!("no error has the code `{text}`"));
@@ -372,8 +434,136 @@ impl<'a> Checker<'a> {
                         None => diagnostic,
                     });
                 }
+                Some(property) if property.get("$ref").is_none() => self.covers(&entry.value, property, name),
                 _ => {}
             }
+        }
+    }
+
+    /// An argument that is read from somewhere must always fit.
+    fn covers(&mut self, value: &Node, property: &Value, tool: &str) {
+        let Some(text) = value.as_str() else { return };
+        let Ok(analysis) = crate::template::check(text) else { return };
+        let [path] = analysis.paths.as_slice() else { return };
+        let inner = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let path = path.to_string();
+        if !analysis.native || inner.is_none_or(|inner| inner.trim() != path) {
+            return;
+        }
+        let Some(given) = self.schema_of(&path) else { return };
+        if let Some(example) = super::covers::offending(&given, property) {
+            let message = format!("`{path}` may be {example}, which does not fit the tool `{tool}`");
+            self.push(Diagnostic::new(codes::DATAFLOW_TYPE, value.range, message));
+        }
+    }
+
+    /// A value that must fit a schema, unless a template stands in it.
+    pub(super) fn literal_fits(&mut self, node: &Node, schema: &Value, what: &str) {
+        if !has_template(node) {
+            self.fits(node, schema, what);
+        }
+    }
+
+    /// Keys that mean something only beside others.
+    fn companions(&mut self, step: &Node) {
+        let pairs = [("args", &["tool", "mcp"][..]), ("input", &["agent", "subflow"])];
+        for (key, beside) in pairs {
+            let Some(entry) = step.entry(key) else { continue };
+            if beside.iter().all(|other| step.get(other).is_none()) && !self.is_doubtful("behavior") {
+                let words: Vec<String> = beside.iter().map(|word| format!("`{word}`")).collect();
+                let message = format!("`{key}` stands here without {}", words.join(" or "));
+                self.push(
+                    Diagnostic::new(codes::MISSING_KEY, entry.key.range, message)
+                        .with_help(format!("add {} or remove `{key}`", words.join(" or "))),
+                );
+            }
+        }
+    }
+
+    /// The kinds of steps that mostly hold texts.
+    fn less_usual(&mut self, step: &'a Node, roots: &Roots) {
+        let get = |kind: &str, key: &str| step.get(kind).and_then(|body| body.get(key));
+        if let Some(model) = step.get("model") {
+            self.model(model);
+        }
+        if let Some(name) = step.get("subflow") {
+            let subflows = self.at(&["behavior", "subflows"]).map(Node::entries).unwrap_or_default();
+            let known: Vec<&str> = subflows.iter().map(aikit_yaml::Entry::name).collect();
+            self.known(codes::UNKNOWN_NAME, name, "subflow", "behavior", &known);
+        }
+        if let Some((node, server)) = step.get("mcp").and_then(|node| Some((node, node.as_str()?.split('/').next()?))) {
+            let known = self.names_in(&["integration", "mcp_servers"]);
+            if !known.contains(&server) {
+                let message = format!("there is no MCP server `{server}`");
+                let finding = Diagnostic::new(codes::UNKNOWN_NAME, node.range, message);
+                self.push(match nearest(server, known.iter().copied()) {
+                    Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
+                    None => finding.with_help("declare it under `integration.mcp_servers`"),
+                });
+            }
+        }
+        if step.get("mcp").is_some()
+            && let Some(args) = step.get("args")
+        {
+            self.dynamic(args, roots);
+        }
+        for key in ["message", "input"] {
+            if let Some(node) = get("a2a", key) {
+                self.dynamic(node, roots);
+            }
+        }
+        for key in ["prompt", "to", "choices", "on_timeout"] {
+            if let Some(node) = get("human", key) {
+                self.dynamic(node, roots);
+            }
+        }
+        if let Some(schema) = get("human", "schema") {
+            self.schema(Some(schema));
+        }
+        if let Some(ask) = get("human", "ask")
+            && ask.as_str() == Some("choose")
+            && get("human", "choices").is_none()
+        {
+            let message = "`ask: choose` needs `choices`";
+            self.push(Diagnostic::new(codes::MISSING_KEY, ask.range, message));
+        }
+        for (kind, key) in [("retrieve", "query"), ("recall", "query"), ("remember", "value"), ("emit", "payload")] {
+            if let Some(node) = get(kind, key) {
+                self.dynamic(node, roots);
+            }
+        }
+        for name in get("retrieve", "from").map(Node::items).unwrap_or_default() {
+            let known = self.names_in(&["memory", "knowledge_bases"]);
+            self.known(codes::UNKNOWN_NAME, name, "knowledge base", "memory", &known);
+        }
+        if let Some(label) = get("remember", "label") {
+            let blocks = self.at(&["memory", "blocks"]).map(Node::items).unwrap_or_default();
+            let known: Vec<&str> = blocks.iter().filter_map(|block| block.get("label")?.as_str()).collect();
+            self.known(codes::UNKNOWN_NAME, label, "block of the memory", "memory", &known);
+        }
+        if let Some(until) = get("wait", "until") {
+            self.expression(until, roots);
+        }
+        if let Some(raise) = step.get("raise") {
+            self.raise(raise, roots);
+        }
+        if let Some(http) = step.get("http") {
+            for key in ["url", "headers", "body"] {
+                if let Some(node) = http.get(key) {
+                    self.dynamic(node, roots);
+                }
+            }
+            if let Some(secret) = http.get("secret") {
+                self.secret(secret);
+            }
+        }
+    }
+
+    /// An error that is raised: a code, or a code with a message.
+    fn raise(&mut self, node: &Node, roots: &Roots) {
+        self.raised(node.get("code").unwrap_or(node));
+        if let Some(message) = node.get("message") {
+            self.template(message, roots);
         }
     }
 }

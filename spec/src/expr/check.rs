@@ -92,8 +92,25 @@ pub(super) fn analyse(parsed: &Parsed) -> Analysis {
     if analysis.result == ResultType::Unknown && analysis.paths.len() == 1 && is_chain(&parsed.tree) {
         analysis.result_path = analysis.paths.first().cloned();
     }
+    if let (Some((tree, text)), [path]) = (compared(&parsed.tree), analysis.paths.as_slice())
+        && is_chain(tree)
+    {
+        analysis.equality = Some((path.clone(), text));
+    }
     analysis.paths.sort_by_key(|path| (path.range.start, path.range.end));
     analysis
+}
+
+/// What is compared with a text, and the text.
+fn compared(tree: &Expression) -> Option<(&IdedExpr, String)> {
+    let Node::Call(CallExpr { func_name, args, .. }) = &tree.expr else { return None };
+    let [left, right] = args.as_slice() else { return None };
+    let text = |node: &IdedExpr| match &node.expr {
+        Node::Literal(LiteralValue::String(text)) => Some(text.to_string()),
+        _ => None,
+    };
+    (func_name == operators::EQUALS).then_some(())?;
+    text(right).map(|text| (left, text)).or_else(|| text(left).map(|text| (right, text)))
 }
 
 /// Whether the whole expression is one path without computed members.

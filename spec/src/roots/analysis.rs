@@ -16,6 +16,8 @@ pub struct Analysis {
     pub result: ResultType,
     /// The path that the whole text is, where it is nothing else.
     pub result_path: Option<VariablePath>,
+    /// The path and the text, where the whole expression compares the two.
+    pub equality: Option<(VariablePath, String)>,
     /// Whether the text is exactly one `{{ … }}`, so that its value keeps its type. Always true for an expression.
     pub native: bool,
 }

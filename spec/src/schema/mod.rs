@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub use view::{PropertyView, SchemaView, ValueView, at_path};
+pub(crate) use walk::walk_block;
 pub use walk::{Mark, walk};
 
 /// What a document describes.

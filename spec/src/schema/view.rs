@@ -87,6 +87,13 @@ pub fn at_path(root: Option<&Node>, path: &[Segment]) -> Option<SchemaView> {
     if view.description.is_empty() {
         view.description = outer;
     }
+    if matches!(path, [Segment::Key(key)] if key == "kind") {
+        let value = |kind: Kind| {
+            let meaning = super::root(kind).get("description").and_then(Value::as_str).unwrap_or_default();
+            ValueView { value: kind.word(), description: meaning }
+        };
+        view.values = Kind::ALL.into_iter().map(value).collect();
+    }
     Some(view)
 }
 
@@ -188,7 +195,8 @@ pub(super) fn below(schema: &'static Value, segment: &Segment) -> Option<&'stati
             let patterns = schema.get("patternProperties").and_then(Value::as_object);
             let pattern =
                 || patterns?.iter().find(|(pattern, _)| pattern_accepts(pattern, key)).map(|(_, schema)| schema);
-            property.or_else(pattern).filter(|schema| schema.is_object())
+            let others = || schema.get("additionalProperties");
+            property.or_else(pattern).or_else(others).filter(|schema| schema.is_object())
         }
     }
 }
@@ -382,9 +390,14 @@ mod tests {
             "",
             "kind",
             expect![[r#"
-            a word — What the document describes.
-              = Agent: One agent.
-        "#]],
+                a word — What the document describes.
+                  = Agent: An agent: who it is, what goes in and out, which models and tools it uses, and what it does.
+                  = Application: Agents that work together: their workflows, events, stores and rights.
+                  = TestSuite: Cases that an agent is tried with.
+                  = Library: Parts that documents import.
+                  = Overlay: What is different in an environment.
+                  = Preset: What agents begin with.
+            "#]],
         );
         check(
             "",

@@ -1,6 +1,6 @@
 //! A walk through a whole document beside its schema, for what needs every name and every text of it.
 
-use aikit_yaml::{Node, NodeKind, Segment};
+use aikit_yaml::{Entry, Node, NodeKind, Segment};
 use serde_json::Value;
 
 use super::{Kind, enum_words, view};
@@ -27,6 +27,16 @@ pub fn walk<'n>(root: &'n Node, visit: &mut dyn FnMut(&[Segment], &'n Node, Mark
     let schemas = view::branches(super::root(Kind::of(root)), Some(root));
     let mut path = Vec::new();
     node(root, &schemas, Mark { known: true, ..Mark::default() }, &mut path, visit);
+}
+
+/// The same for one block of a document.
+pub(crate) fn walk_block<'n>(root: &'n Node, block: &'n Entry, visit: &mut dyn FnMut(&[Segment], &'n Node, Mark)) {
+    let schemas = view::branches(super::root(Kind::of(root)), Some(root));
+    let segment = Segment::Key(block.name().to_owned());
+    let next = schemas.iter().filter_map(|schema| view::below(schema, &segment));
+    let next: Vec<&'static Value> = next.flat_map(|schema| view::branches(schema, Some(&block.value))).collect();
+    let mut path = vec![segment];
+    node(&block.value, &next, Mark { known: true, ..Mark::default() }, &mut path, visit);
 }
 
 fn node<'n>(

@@ -21,6 +21,12 @@ pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
     let start = root.entries().first().map_or(root.range, |entry| entry.key.range);
     let place = Place { path: Path::default(), anchor: start, announced: false };
     walker.node(root, schema::root(Kind::of(root)), &place);
+    if Kind::of(root) == Kind::Application {
+        // That the whole of it is not executed says everything.
+        let kind = root.get("kind").map(|node| node.range);
+        let part = |finding: &Diagnostic| matches!(finding.code, codes::NOT_EXECUTED | codes::NOT_SUPPORTED);
+        walker.diagnostics.retain(|finding| !part(finding) || Some(finding.range) == kind);
+    }
     // What an anchor defines is judged at every alias, and reported once.
     let mut seen = HashSet::new();
     walker.diagnostics.retain(|diagnostic| seen.insert((diagnostic.code, diagnostic.range)));
