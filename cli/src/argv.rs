@@ -78,6 +78,14 @@ pub enum Color {
 pub enum Command {
     /// Check documents and report everything that is wrong, with places and fixes
     Check(commands::check::Args),
+    /// Print the long form of a document, with everything that it is made of
+    Expand(commands::expand::Args),
+    /// Say what is different between two versions of an agent, and whether callers notice
+    Diff(commands::diff::Args),
+    /// Begin an agent, and its tests, from a preset
+    New(commands::new::Args),
+    /// Replace accepted spellings by the canonical ones
+    Migrate(commands::migrate::Args),
     /// Lay documents out in the one way; what they mean does not change
     Fmt(commands::fmt::Args),
     /// Run an agent, stored or from a file

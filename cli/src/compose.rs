@@ -60,6 +60,7 @@ pub fn surroundings() -> CheckContext {
         tenant: None,
         providers: Registry::new(ModelsConfig::default()).names(),
         builtins: BuiltinTools::new().list(),
+        ..CheckContext::default()
     }
 }
 

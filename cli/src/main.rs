@@ -8,6 +8,7 @@ mod compose;
 mod context;
 mod exit;
 mod failure;
+mod files;
 mod kernelspec;
 mod logging;
 mod profile;
@@ -59,6 +60,10 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
     let context = Context::new(&argv.global)?;
     match argv.command {
         Command::Schema(args) => commands::schema::run(&context, &args),
+        Command::Expand(args) => commands::expand::run(&context, &args),
+        Command::Diff(args) => commands::diff::run(&context, &args),
+        Command::New(args) => commands::new::run(&context, &args),
+        Command::Migrate(args) => commands::migrate::run(&context, &args),
         Command::Fmt(args) => commands::fmt::run(&context, &args),
         Command::Explain(args) => commands::explain::run(&context, &args),
         Command::Completions(args) => Ok(commands::completions::run(&args)),

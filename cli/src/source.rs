@@ -7,7 +7,10 @@ use std::{
 };
 
 use aikit_core::{Diagnostic, LineIndex, TextRange, codes};
+use aikit_spec::schema::Kind;
 use aikit_yaml::MAX_BYTES;
+
+use crate::{exit::Exit, failure::Failure};
 
 /// A document, or what hinders reading it.
 #[derive(Debug, Clone)]
@@ -83,6 +86,63 @@ impl Source {
             }
         }
     }
+}
+
+/// The documents that a command line names: files as they are, folders with everything in them that is a document, patterns
+/// with everything that fits.
+pub fn documents(names: &[String]) -> Result<Vec<String>, Failure> {
+    let mut files = Vec::new();
+    for name in names {
+        let path = Path::new(name);
+        if name == "-" || path.is_file() || !path.is_dir() && !name.contains(['*', '?', '[']) {
+            files.push(name.clone());
+            continue;
+        }
+        let before = files.len();
+        if path.is_dir() {
+            below(path, &mut files);
+        } else {
+            let found = glob::glob(name)
+                .map_err(|error| Failure::usage(format!("`{name}` is not a valid pattern: {}", error.msg)))?;
+            files.extend(found.flatten().filter(|path| path.is_file()).map(|path| path.display().to_string()));
+        }
+        if files.len() == before {
+            return Err(Failure::new(Exit::NotFound, format!("`{name}` has no documents")));
+        }
+    }
+    Ok(files)
+}
+
+/// Every document below a folder; hidden folders, those of packages and those of builds are left out.
+fn below(folder: &Path, into: &mut Vec<String>) {
+    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !path.is_symlink() {
+            if !name.starts_with('.') && name != "node_modules" && name != "target" {
+                below(&path, into);
+            }
+        } else if [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end)) && is_document(&path) {
+            into.push(path.display().to_string());
+        }
+    }
+}
+
+/// Whether a file is one of ours: it says which kind of document it is, or who the agent is.
+fn is_document(path: &Path) -> bool {
+    let mut start = String::new();
+    let Ok(file) = File::open(path) else { return false };
+    // What is not text is not ours either.
+    if file.take(64 << 10).read_to_string(&mut start).is_err() {
+        return false;
+    }
+    start.contains("agent_id")
+        || start.lines().any(|line| line.starts_with("agent:"))
+        || Kind::ALL.iter().any(|kind| {
+            start.contains(&format!("kind: {}\n", kind.word()))
+                || start.contains(&format!("\"kind\": \"{}\"", kind.word()))
+        })
 }
 
 /// Replaces a file in one step, so that whoever reads it sees the old one or the new one. What a link leads to is replaced,

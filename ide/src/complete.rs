@@ -279,6 +279,7 @@ mod tests {
             tenant: None,
             providers: vec!["ollama".into(), "scripted".into()],
             builtins: vec![builtin("calculate")],
+            ..aikit_spec::CheckContext::default()
         };
         Surroundings { context, agents: vec!["greeter".into(), "triage".into()] }
     }

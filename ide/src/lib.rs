@@ -36,4 +36,4 @@ pub use crate::{
     tokens::{Token, TokenKind, tokens},
     workspace::{Location, Workspace, WorkspaceSymbol},
 };
-pub use aikit_spec::{CheckContext, Checked, OutlineItem};
+pub use aikit_spec::{CheckContext, Checked, OutlineItem, compose::Setting};

@@ -15,7 +15,7 @@ fn around() -> Arc<Surroundings> {
     let input = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
     let echo = BuiltinTool { name: "echo".into(), description: "Says it again.".into(), input };
     let providers = ["ollama", "openai", "scripted"].map(String::from).to_vec();
-    let context = CheckContext { tenant: None, providers, builtins: vec![echo] };
+    let context = CheckContext { tenant: None, providers, builtins: vec![echo], ..CheckContext::default() };
     Arc::new(Surroundings { context, agents: vec!["billing".into(), "greeter".into()] })
 }
 

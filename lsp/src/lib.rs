@@ -7,14 +7,17 @@ mod folders;
 mod owner;
 mod server;
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aikit_core::Diagnostic;
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_lsp::{LspService, Server};
 
-pub use aikit_ide::{Snapshot, Surroundings};
+pub use aikit_ide::{Setting, Snapshot, Surroundings};
 
 /// What the server asks of the engine.
 #[async_trait]
@@ -24,6 +27,9 @@ pub trait Analysis: Send + Sync {
 
     /// What surrounds documents.
     async fn surroundings(&self) -> Surroundings;
+
+    /// Where a document stands among the folders of the workspace.
+    fn setting(&self, document: &Path, folders: &[PathBuf]) -> Setting;
 }
 
 /// Serves one client until it exits or its stream ends.

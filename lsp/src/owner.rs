@@ -1,7 +1,7 @@
 //! The task that owns the documents. Changes are applied in the order in which they come; findings are computed when
 //! nothing else waits, so that fast typing costs one check and not one for every key.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use aikit_core::{Diagnostic, Edit, TextRange};
 use aikit_ide::{Snapshot, Surroundings, Workspace};
@@ -35,6 +35,8 @@ pub struct State {
     pub around: Arc<Surroundings>,
     /// What the client can.
     pub offered: Offered,
+    /// The folders of the workspace.
+    folders: Vec<PathBuf>,
 }
 
 /// Clients write the same path in different ways; the path itself is the key.
@@ -95,10 +97,25 @@ impl State {
             return;
         }
         self.around = Arc::new(around);
-        for (uri, document) in &mut self.documents {
-            document.snapshot = document.snapshot.within(Arc::clone(&self.around));
-            self.workspace.insert(key(uri), document.snapshot.clone());
-        }
+        let open: Vec<Uri> = self.documents.keys().cloned().collect();
+        open.iter().for_each(|uri| self.look_around(uri, analysis));
+    }
+
+    /// What surrounds one document: what surrounds all of them, and where it stands.
+    fn around(&self, uri: &Uri, analysis: &dyn Analysis) -> Arc<Surroundings> {
+        let path = uri.to_file_path().filter(|_| uri.as_str().starts_with("file:"));
+        let Some(path) = path else { return Arc::clone(&self.around) };
+        let mut around = Surroundings::clone(&self.around);
+        around.context.around = analysis.setting(&path, &self.folders);
+        Arc::new(around)
+    }
+
+    /// Takes what surrounds an open document anew.
+    fn look_around(&mut self, uri: &Uri, analysis: &dyn Analysis) {
+        let around = self.around(uri, analysis);
+        let Some(document) = self.documents.get_mut(uri) else { return };
+        document.snapshot = document.snapshot.within(around);
+        self.workspace.insert(key(uri), document.snapshot.clone());
     }
 }
 
@@ -120,6 +137,8 @@ enum Message {
     Close {
         uri: Uri,
     },
+    /// Folders that are part of the workspace now.
+    Folders(Vec<PathBuf>),
     /// Documents that are in the folders of the workspace.
     Found(Vec<(Uri, String)>),
     /// Folders that are not part of the workspace any more.
@@ -165,6 +184,11 @@ impl Owner {
     /// What the client can.
     pub fn setup(&self, offered: Offered) {
         self.tell(Message::Setup(offered));
+    }
+
+    /// Folders came to the workspace.
+    pub fn folders(&self, folders: Vec<PathBuf>) {
+        self.tell(Message::Folders(folders));
     }
 
     /// Documents were found in the folders of the workspace.
@@ -253,7 +277,7 @@ async fn run(
         match message {
             Message::Setup(offered) => state.offered = offered,
             Message::Open { uri, text, version } => {
-                let snapshot = Snapshot::new(text, Arc::clone(&state.around));
+                let snapshot = Snapshot::new(text, state.around(&uri, analysis.as_ref()));
                 state.workspace.insert(key(&uri), snapshot.clone());
                 state.uris.insert(key(&uri), uri.clone());
                 state.documents.insert(uri, Document { snapshot, version, dirty: true, findings: Vec::new() });
@@ -272,6 +296,11 @@ async fn run(
                     let _ = publish.send(Publication { uri, diagnostics: Vec::new(), version: None });
                 }
             }
+            Message::Folders(folders) => {
+                state.folders.extend(folders);
+                let open: Vec<Uri> = state.documents.keys().cloned().collect();
+                open.iter().for_each(|uri| state.look_around(uri, analysis.as_ref()));
+            }
             Message::Found(documents) => {
                 for (uri, text) in documents {
                     if !state.is_open(&uri) {
@@ -281,6 +310,8 @@ async fn run(
                 state.surround(analysis.as_ref()).await;
             }
             Message::Left(folders) => {
+                let left: Vec<_> = folders.iter().filter_map(|folder| folder.to_file_path()).collect();
+                state.folders.retain(|folder| !left.iter().any(|left| left.as_ref() == folder.as_path()));
                 let folders: Vec<String> = folders.iter().map(|folder| key(folder) + "/").collect();
                 let gone = |uri: &&Uri| folders.iter().any(|folder| key(uri).starts_with(folder.as_str()));
                 let gone: Vec<Uri> = state.uris.values().filter(gone).cloned().collect();
@@ -293,6 +324,19 @@ async fn run(
                 for uri in files {
                     if !state.is_open(&uri) {
                         state.look(&uri);
+                    }
+                }
+                // A document that is made of others is another one when they change.
+                let made_of_others = |document: &Document| {
+                    let text = document.snapshot.text();
+                    text.contains("extends") || text.contains("imports")
+                };
+                let heirs: Vec<Uri> =
+                    state.documents.iter().filter(|(_, one)| made_of_others(one)).map(|(uri, _)| uri.clone()).collect();
+                for uri in heirs {
+                    state.look_around(&uri, analysis.as_ref());
+                    if let Some(document) = state.documents.get_mut(&uri) {
+                        document.dirty = true;
                     }
                 }
                 state.surround(analysis.as_ref()).await;

@@ -101,6 +101,7 @@ impl Backend {
     fn look_into(&self, folders: Vec<Uri>, offered: Offered) {
         let paths: Vec<PathBuf> =
             folders.iter().filter_map(|folder| folder.to_file_path().map(|path| path.into_owned())).collect();
+        self.owner.folders(paths.clone());
         if paths.is_empty() {
             return;
         }

@@ -16,6 +16,10 @@ struct Language;
 
 #[async_trait]
 impl Analysis for Language {
+    fn setting(&self, _: &std::path::Path, _: &[std::path::PathBuf]) -> aikit_lsp::Setting {
+        aikit_lsp::Setting::default()
+    }
+
     async fn findings(&self, snapshot: &Snapshot) -> Vec<Diagnostic> {
         snapshot.diagnostics().to_vec()
     }

@@ -26,7 +26,7 @@ pub(crate) fn canonical<'n>(source: &str, root: &'n Node) -> (Cow<'n, Node>, Vec
             }
             _ => return (Cow::Owned(root), diagnostics),
         }
-        flat_keys(source, entries, &mut diagnostics);
+        flat_keys(Some(source), entries, &mut diagnostics);
         for entry in entries {
             if let (Some(block), NodeKind::Mapping(inner)) = (block_schema(entry.name()), &mut entry.value.kind) {
                 renamed_keys(inner, block, &mut diagnostics);
@@ -34,6 +34,21 @@ pub(crate) fn canonical<'n>(source: &str, root: &'n Node) -> (Cow<'n, Node>, Vec
         }
     }
     (Cow::Owned(root), diagnostics)
+}
+
+/// A part of an agent's document with canonical keys.
+pub(crate) fn canonical_patch(root: &Node) -> (Node, Vec<Diagnostic>) {
+    let mut root = root.clone();
+    let mut diagnostics = Vec::new();
+    if let NodeKind::Mapping(entries) = &mut root.kind {
+        flat_keys(None, entries, &mut diagnostics);
+        for entry in entries {
+            if let (Some(block), NodeKind::Mapping(inner)) = (block_schema(entry.name()), &mut entry.value.kind) {
+                renamed_keys(inner, block, &mut diagnostics);
+            }
+        }
+    }
+    (root, diagnostics)
 }
 
 fn block_schema(name: &str) -> Option<&'static Value> {
@@ -89,7 +104,7 @@ fn bare_version(entries: &mut [Entry], diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// `tools:` at the top level → `integration.tools`.
-fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
+fn flat_keys(source: Option<&str>, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) {
     let aliases = schema::root(Kind::Agent).get("x-aikit-aliases").and_then(Value::as_object);
     let mut at = 0;
     while at < entries.len() {
@@ -123,9 +138,11 @@ fn flat_keys(source: &str, entries: &mut Vec<Entry>, diagnostics: &mut Vec<Diagn
         let message = format!("`{name}` belongs to `{block}`: `{block}.{key}`");
         let mut diagnostic = Diagnostic::new(codes::ALIAS_KEY, range, message);
         // A block that only exists because another flat key was moved is not in the text.
-        let written = home.map(|home| &entries[home]).filter(|home| home.key.range.slice(source).contains(block));
-        let home_value = written.map(|home| &home.value);
-        diagnostic.fixes.extend(moving_fix(source, &entries[at], block, key, home_value));
+        if let Some(source) = source {
+            let written = home.map(|home| &entries[home]).filter(|home| home.key.range.slice(source).contains(block));
+            let home_value = written.map(|home| &home.value);
+            diagnostic.fixes.extend(moving_fix(source, &entries[at], block, key, home_value));
+        }
         diagnostics.push(diagnostic);
 
         let mut moved = entries.remove(at);

@@ -1,11 +1,14 @@
 //! The one entry for documents: text → diagnostics, outline and plan.
 
+use std::borrow::Cow;
+
 use aikit_core::{AgentId, Diagnostic, Severity, TextRange, codes};
 use aikit_yaml::{Document, Node, NodeKind, Parsed};
 use semver::Version;
 
 use crate::{
-    CheckContext, Checked, OutlineItem, agent, aliases, checks, lower, plan::PlanAgent, schema::Kind, structure,
+    CheckContext, Checked, OutlineItem, agent, aliases, checks, compose, lower, plan::PlanAgent, schema::Kind, short,
+    structure,
 };
 
 /// Checks an agent document and lowers it. The same function stands behind every face.
@@ -43,23 +46,20 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
         let at = second.root.entries().first().map_or(second.range, |entry| entry.key.range);
         diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, at, message));
     }
-    let (root, aliases) = aliases::canonical(source, root);
-    let root = root.as_ref();
+    let stages = stages(source, root, context);
+    let root = &*stages.root;
     // A broken text has gaps: what is missing in the tree may well stand in the text.
     if !broken {
-        let structural = structure::check(source, root);
-        let semantic = match root.kind {
-            NodeKind::Mapping(_) => checks::check(source, root, context, &structural),
-            _ => Vec::new(),
-        };
-        diagnostics.extend(aliases);
-        diagnostics.extend(structural);
-        diagnostics.extend(semantic);
+        diagnostics.extend(judged(source, root, context, &stages));
+        diagnostics.extend(overlays(source, root, context, &diagnostics));
+        diagnostics.extend(stages.diagnostics);
     }
     diagnostics.sort_by_key(|diagnostic| (diagnostic.range, diagnostic.severity));
     let mut plan = None;
     let kind = Kind::of(root);
     if kind == Kind::Agent && !diagnostics.iter().any(Diagnostic::is_error) {
+        let imported = compose::with_imports(root, &context.around);
+        let root = imported.as_ref().map_or(root, |(root, _)| root);
         match lower::lower(source, root, context) {
             Ok(lowered) => plan = Some(lowered),
             Err(message) => {
@@ -71,6 +71,103 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
         }
     }
     Checked { kind, identity: identity(root), outline: outline(root), plan, diagnostics }
+}
+
+/// A document on its way to its canonical form.
+struct Stages<'n> {
+    root: Cow<'n, Node>,
+    /// What the way itself has to say.
+    diagnostics: Vec<Diagnostic>,
+    /// The keys by which other documents came in.
+    foreign: Vec<TextRange>,
+}
+
+/// Short form, then aliases, then what the document is made of.
+fn stages<'n>(source: &str, root: &'n Node, context: &CheckContext) -> Stages<'n> {
+    let short = short::expand(source, root);
+    let (root, mut diagnostics) = match short {
+        Some(short) => {
+            let (root, aliases) = aliases::canonical_patch(&short.root);
+            // What stands in a short document without belonging there is reported as it is in a long one.
+            let aliases = aliases.into_iter().filter(|finding| finding.code != codes::ALIAS_KEY);
+            (Cow::Owned(root), short.diagnostics.into_iter().chain(aliases).collect())
+        }
+        None => aliases::canonical(source, root),
+    };
+    let foreign = ["extends", "imports"].into_iter().filter_map(|key| Some(root.entry(key)?.value.range)).collect();
+    if Kind::of(&root) == Kind::Agent && compose::is_composed(&root, &context.around) {
+        let composed = compose::compose(source, &root, &context.around);
+        diagnostics.extend(composed.diagnostics);
+        return Stages { root: Cow::Owned(composed.root), diagnostics, foreign };
+    }
+    Stages { root, diagnostics, foreign }
+}
+
+/// What is wrong with a canonical document.
+fn judged(source: &str, root: &Node, context: &CheckContext, stages: &Stages<'_>) -> Vec<Diagnostic> {
+    let structural = structure::check(source, root);
+    let imported = compose::with_imports(root, &context.around);
+    let (root, imports) =
+        imported.map_or_else(|| (Cow::Borrowed(root), Vec::new()), |(root, found)| (Cow::Owned(root), found));
+    let semantic = match root.kind {
+        NodeKind::Mapping(_) => checks::check(source, &root, context, &structural),
+        _ => Vec::new(),
+    };
+    let mut all: Vec<Diagnostic> = structural.into_iter().chain(semantic).collect();
+    // What another document brought in is not the author's to mend here, and what is unused of it is no news.
+    all.retain_mut(|finding| {
+        let foreign = stages.foreign.iter().any(|range| range.contains_range(finding.range))
+            && finding.code != codes::IMPORT_FAILED
+            && !root.get("imports").is_some_and(|imports| own_finding(imports, finding));
+        if foreign {
+            finding.fixes.clear();
+            finding.help.get_or_insert_with(|| "it comes from the document that is named here".to_owned());
+        }
+        !foreign || finding.severity < Severity::Hint
+    });
+    all.extend(imports);
+    all
+}
+
+/// Whether a finding is about the import itself: it stands at one of its keys or values but `from`.
+fn own_finding(imports: &Node, finding: &Diagnostic) -> bool {
+    imports.items().iter().any(|import| {
+        import.entries().iter().any(|entry| {
+            entry.key.range == finding.range
+                || entry.name() != "from" && entry.value.range.contains_range(finding.range)
+        })
+    })
+}
+
+/// What is wrong only with an overlay laid over the document; `known` was found without.
+fn overlays(source: &str, root: &Node, context: &CheckContext, known: &[Diagnostic]) -> Vec<Diagnostic> {
+    if context.around.env.is_some() || known.iter().any(Diagnostic::is_error) || Kind::of(root) != Kind::Agent {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    for (entry, laid_over) in compose::overlaid(root) {
+        let structural = structure::check(source, &laid_over);
+        let semantic = checks::check(source, &laid_over, context, &structural);
+        let fresh = structural.into_iter().chain(semantic);
+        all.extend(
+            fresh
+                .filter(|finding| {
+                    let same = |other: &Diagnostic| other.code == finding.code && other.message == finding.message;
+                    finding.severity < Severity::Hint && !known.iter().any(same)
+                })
+                .map(|mut finding| {
+                    if !entry.value.range.contains_range(finding.range) {
+                        // It stands in the document and is wrong only because of the overlay.
+                        let was = finding.range;
+                        finding.range = entry.key.range;
+                        finding.fixes.clear();
+                        return finding.with_related(was, "this part of the document");
+                    }
+                    finding
+                }),
+        );
+    }
+    all
 }
 
 /// Who the document says it is; `None` where id, name or version are missing or malformed.

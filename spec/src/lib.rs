@@ -10,6 +10,8 @@ pub mod application;
 pub mod cell;
 mod check;
 mod checks;
+pub mod compose;
+pub mod diff;
 pub mod expr;
 mod lower;
 mod memo;
@@ -17,6 +19,7 @@ pub mod parts;
 pub mod plan;
 pub mod roots;
 pub mod schema;
+pub mod short;
 mod structure;
 pub mod template;
 pub mod test_suite;
@@ -33,6 +36,8 @@ pub struct CheckContext {
     pub providers: Vec<String>,
     /// Built-in tools that can be used; empty means that they are not checked.
     pub builtins: Vec<BuiltinTool>,
+    /// Where the document stands, and what is laid over it.
+    pub around: compose::Setting,
 }
 
 /// A built-in tool as the checks and the editors know it.

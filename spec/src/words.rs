@@ -63,8 +63,11 @@ formats! {
         is_version, "a semantic version such as `1.0.0`";
     /// A length of time: `250ms`, `30s`, `5m`, `2h`, `30d`.
     DurationText = "duration", "^[0-9]{1,9}(ms|s|m|h|d)$", is_duration, "a duration such as `250ms`, `30s`, `5m`, `2h` or `30d`";
+    /// A name of the document, or `alias.name` for one of an import.
+    Reference = "reference", "^([a-z][a-z0-9_-]{0,62}[.])?[a-z][a-z0-9_-]{0,62}$", is_reference,
+        "a name, or `alias.name` for one that is imported";
     /// A declared model, or `provider/model`.
-    ModelRef = "model", "^[a-z][a-z0-9_-]{0,62}(/[!-~]{1,200})?$", is_model_ref,
+    ModelRef = "model", "^([a-z][a-z0-9_-]{0,62}[.])?[a-z][a-z0-9_-]{0,62}(/[!-~]{1,200})?$", is_model_ref,
         "the name of a declared model, or `provider/model`";
     /// A place in the state: `state.topic` or just `topic`.
     StatePath = "state-path", "^[A-Za-z_][A-Za-z0-9_]{0,62}(\\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$", is_state_path,
@@ -122,6 +125,13 @@ fn is_name(text: &str) -> bool {
     )
 }
 
+fn is_reference(text: &str) -> bool {
+    match text.split_once('.') {
+        Some((alias, name)) => is_name(alias) && is_name(name),
+        None => is_name(text),
+    }
+}
+
 fn is_slug(text: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     is_word(text, alphanumeric, |b| alphanumeric(b) || b == b'-')
@@ -139,9 +149,9 @@ fn is_duration(text: &str) -> bool {
 
 fn is_model_ref(text: &str) -> bool {
     match text.split_once('/') {
-        None => is_name(text),
+        None => is_reference(text),
         Some((provider, model)) => {
-            is_name(provider) && (1..=200).contains(&model.len()) && model.bytes().all(|b| b.is_ascii_graphic())
+            is_reference(provider) && (1..=200).contains(&model.len()) && model.bytes().all(|b| b.is_ascii_graphic())
         }
     }
 }
@@ -445,7 +455,7 @@ macro_rules! references {
             }
 
             fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let mut schema = Name::json_schema(generator);
+                let mut schema = Reference::json_schema(generator);
                 schema.insert("x-aikit-ref".into(), $namespace.into());
                 schema
             }

@@ -1,10 +1,15 @@
 //! The literate specification in `tests/specs/*.md`: each heading with a `yaml` block is a case, its `diagnostics` block
-//! holds everything that the check says. With `UPDATE_EXPECT=1` the blocks are rewritten.
+//! holds everything that the check says. A block `yaml path/of/file.yaml` is a file that stands beside the documents of its
+//! page; a block `expanded` holds the long form of the document before it. With `UPDATE_EXPECT=1` the blocks are rewritten.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf, sync::Arc};
 
 use aikit_core::{Diagnostic, LineIndex, TenantId};
-use aikit_spec::{BuiltinTool, CheckContext, check, schema::Kind};
+use aikit_spec::{
+    BuiltinTool, CheckContext, check,
+    compose::{self, Files, Setting},
+    schema::Kind,
+};
 use serde_json::json;
 
 fn folder() -> PathBuf {
@@ -22,6 +27,7 @@ fn context() -> CheckContext {
         tenant: Some(TenantId::new("acme").unwrap()),
         providers: ["scripted", "openai", "ollama"].map(String::from).to_vec(),
         builtins: vec![BuiltinTool { name: "echo".into(), description: "Says it again.".into(), input }],
+        ..CheckContext::default()
     }
 }
 
@@ -57,11 +63,33 @@ struct Case {
     block: Option<(usize, usize)>,
     /// The line behind the document.
     behind: usize,
+    /// The files that stand beside it.
+    files: Arc<Beside>,
+    /// The lines of its long form, and the long form.
+    expanded: Option<(usize, usize, String)>,
+}
+
+/// The files of a page.
+#[derive(Debug, Default)]
+struct Beside(BTreeMap<String, String>);
+
+impl Files for Beside {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+    }
+}
+
+impl Case {
+    fn context(&self) -> CheckContext {
+        let around = Setting { files: Some(self.files.clone()), path: "document.yaml".into(), env: None };
+        CheckContext { around, ..context() }
+    }
 }
 
 fn cases(text: &str) -> Vec<Case> {
     let lines: Vec<&str> = text.lines().collect();
     let mut cases: Vec<Case> = Vec::new();
+    let mut files = BTreeMap::new();
     let mut title = String::new();
     let mut at = 0;
     while at < lines.len() {
@@ -82,7 +110,16 @@ fn cases(text: &str) -> Vec<Case> {
                 expected: String::new(),
                 block: None,
                 behind: end + 1,
+                files: Arc::default(),
+                expanded: None,
             }),
+            "expanded" => {
+                let case = cases.last_mut().expect("a long form behind a document");
+                case.expanded = Some((at + 1, end, body));
+            }
+            _ if language.starts_with("yaml ") => {
+                files.insert(language["yaml ".len()..].to_owned(), body);
+            }
             "diagnostics" => {
                 let case = cases.last_mut().expect("diagnostics behind a document");
                 case.expected = body;
@@ -92,6 +129,8 @@ fn cases(text: &str) -> Vec<Case> {
         }
         at = end + 1;
     }
+    let files = Arc::new(Beside(files));
+    cases.iter_mut().for_each(|case| case.files = files.clone());
     cases
 }
 
@@ -115,7 +154,28 @@ fn documents_get_the_diagnostics_that_the_pages_promise() {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for case in cases(&text).iter().rev() {
             count += 1;
-            let checked = check(&case.source, &context());
+            if let Some((start, end, expected)) = &case.expanded {
+                let composed = compose::document(&case.source, &case.context().around).expect("a document");
+                let actual = aikit_yaml::emit(&composed.root);
+                if update {
+                    lines.splice(*start..*end, actual.lines().map(str::to_owned));
+                } else if actual != *expected {
+                    let _ = writeln!(failures, "== {}\n-- expected\n{expected}-- actual\n{actual}", case.title);
+                }
+                // The long form says what the short one says.
+                let long = check(&actual, &case.context());
+                let count = |severity| long.diagnostics.iter().filter(|d| d.severity == severity).count();
+                let short = check(&case.source, &case.context());
+                let errors = short.diagnostics.iter().filter(|d| d.is_error()).count();
+                assert_eq!(
+                    count(aikit_core::Severity::Error),
+                    errors,
+                    "{}: {actual}\n{:?}",
+                    case.title,
+                    long.diagnostics
+                );
+            }
+            let checked = check(&case.source, &case.context());
             let runs = checked.kind == Kind::Agent && !checked.has_errors();
             assert_eq!(checked.plan.is_some(), runs, "{}: {}", file.display(), case.title);
             let actual = render(&case.source, &checked.diagnostics);
@@ -151,7 +211,7 @@ fn documents_get_the_diagnostics_that_the_pages_promise() {
 #[test]
 fn fixes_mend_what_they_are_offered_for() {
     for case in files().iter().flat_map(|file| cases(&fs::read_to_string(file).unwrap())) {
-        let before = check(&case.source, &context()).diagnostics;
+        let before = check(&case.source, &case.context()).diagnostics;
         for diagnostic in &before {
             for fix in &diagnostic.fixes {
                 let mut edits = fix.edits.clone();
@@ -160,7 +220,7 @@ fn fixes_mend_what_they_are_offered_for() {
                 for edit in edits {
                     mended.replace_range(edit.range.start as usize..edit.range.end as usize, &edit.text);
                 }
-                let after = check(&mended, &context()).diagnostics;
+                let after = check(&mended, &case.context()).diagnostics;
                 let count = |list: &[Diagnostic]| {
                     list.iter().filter(|d| d.code == diagnostic.code && d.message == diagnostic.message).count()
                 };

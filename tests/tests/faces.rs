@@ -69,6 +69,10 @@ struct Analysis(Engine);
 
 #[async_trait]
 impl aikit_lsp::Analysis for Analysis {
+    fn setting(&self, _: &std::path::Path, _: &[std::path::PathBuf]) -> aikit_ide::Setting {
+        aikit_ide::Setting::default()
+    }
+
     async fn findings(&self, snapshot: &Snapshot) -> Vec<Diagnostic> {
         self.0.check(snapshot.text()).await.diagnostics
     }

@@ -15,6 +15,7 @@
 mod de;
 mod decode;
 pub mod edits;
+mod emit;
 mod events;
 mod format;
 mod path;
@@ -26,6 +27,7 @@ mod tree;
 
 pub use de::{DecodeError, from_node};
 pub use decode::{Piece, Segments};
+pub use emit::emit;
 pub use events::{Event, Properties, events, notation};
 pub use format::format;
 pub use path::{Hit, Part, Path, Segment};

@@ -70,6 +70,8 @@ pub enum ScalarStyle {
     Literal,
     /// `>`
     Folded,
+    /// It is not written here: it stands for something that is.
+    Implied,
 }
 
 /// A leaf.
@@ -98,7 +100,7 @@ impl Scalar {
         Self {
             value: Value::String(text.clone()),
             text,
-            style: ScalarStyle::Plain,
+            style: ScalarStyle::Implied,
             first_line: 0,
             indent: 0,
             content: TextRange::empty(0),
@@ -207,6 +209,7 @@ impl Node {
             ScalarStyle::DoubleQuoted => SyntaxKind::DoubleQuoted,
             ScalarStyle::Literal => SyntaxKind::Literal,
             ScalarStyle::Folded => SyntaxKind::Folded,
+            ScalarStyle::Implied => return None,
         };
         let inside = (self.range.end as usize) <= source.len() && (scalar.content.end as usize) <= source.len();
         let written = Written {

@@ -10,16 +10,19 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    render,
-    source::{Report, Source},
+    files, render,
+    source::{self, Report, Source},
 };
 
 /// Arguments of `aikit check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Documents; `-` is standard input
+    /// Documents, folders of documents, or patterns such as `agents/**/*.yaml`; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
+    /// Check documents with this overlay laid over them
+    #[arg(long, value_name = "NAME|FILE")]
+    pub env: Option<String>,
 }
 
 /// Checks every document; one that cannot be read does not hide what the others say.
@@ -30,7 +33,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let surroundings = context.check_context().await?;
     let parsers = compose::parsers();
     let mut reports = Vec::new();
-    for file in &args.files {
+    for file in &source::documents(&args.files)? {
+        let surroundings = CheckContext { around: files::beside(file, args.env.clone()), ..surroundings.clone() };
         reports.push(report(Source::read(file), &surroundings, &parsers).await);
     }
     let exit = if reports.iter().any(|report| report.source.missing) {

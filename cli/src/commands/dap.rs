@@ -13,6 +13,7 @@ use crate::{
     compose::{self, Composition},
     context::Context,
     failure::Failure,
+    files,
     source::Source,
 };
 
@@ -50,7 +51,7 @@ impl Launcher for Files {
             return Err(invalid(format!("{path}: {}", diagnostic.message)));
         }
         let engine = self.engine().await?;
-        let checked = engine.check(&source.text).await;
+        let checked = engine.check_at(&source.text, files::beside(path, None)).await;
         let Some(plan) = checked.plan else {
             let lines = LineIndex::new(&source.text);
             let all = checked.diagnostics.iter().filter(|finding| finding.is_error());

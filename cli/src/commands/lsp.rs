@@ -1,14 +1,17 @@
 //! `aikit lsp`: the language server.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aikit_core::Diagnostic;
-use aikit_lsp::{Analysis, Snapshot, Surroundings};
+use aikit_lsp::{Analysis, Setting, Snapshot, Surroundings};
 use aikit_runtime::{engine, scripts::ThreadScripts};
 use async_trait::async_trait;
 
 use super::{Outcome, Wire};
-use crate::{compose, context::Context, failure::Failure};
+use crate::{compose, context::Context, failure::Failure, files};
 
 /// Arguments of `aikit lsp`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +42,10 @@ impl Analysis for Engine {
             Some(specs.into_iter().map(|spec| spec.agent.to_string()).collect())
         };
         Surroundings { context: self.surroundings.clone(), agents: agents.await.unwrap_or_default() }
+    }
+
+    fn setting(&self, document: &Path, folders: &[PathBuf]) -> Setting {
+        files::setting(Some(document), folders, None)
     }
 }
 

@@ -3,11 +3,15 @@
 pub mod check;
 pub mod completions;
 pub mod dap;
+pub mod diff;
 pub mod doctor;
+pub mod expand;
 pub mod explain;
 pub mod fmt;
 pub mod kernel;
 pub mod lsp;
+pub mod migrate;
+pub mod new;
 pub mod notebook;
 pub mod run;
 pub mod runs;

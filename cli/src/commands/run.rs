@@ -24,7 +24,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    render,
+    files, render,
     source::{Report, Source},
 };
 
@@ -39,6 +39,9 @@ pub struct Args {
     /// Inputs as a JSON or YAML mapping: the text itself, @FILE, or - for standard input
     #[arg(long, value_name = "TEXT|@FILE|-")]
     pub input: Option<String>,
+    /// Lay this overlay of the document over it, or the document of kind Overlay in this file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub env: Option<String>,
     /// Write the answer while it is being written
     #[arg(long)]
     pub stream: bool,
@@ -53,7 +56,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
     let engine = compose::engine(&database, scope, "cli", &Composition::new(compose::MODEL.to_owned())?).await?;
-    let (plan, name) = load(context, &engine, &args.agent).await?;
+    let (plan, name) = load(context, &engine, &args.agent, args.env.clone()).await?;
     let mut inputs = input(context, args.input.as_deref())?;
     inputs.extend(pairs(&args.inputs)?);
     let printer = Arc::new(Printer::new(args.stream && context.format != Format::Json));
@@ -104,22 +107,35 @@ pub fn interrupts() -> CancellationToken {
 }
 
 /// The plan of a stored agent, or of a file where the argument names one.
-async fn load(context: &Context, engine: &Engine, agent: &str) -> Result<(Arc<Plan>, String), Failure> {
+async fn load(
+    context: &Context,
+    engine: &Engine,
+    agent: &str,
+    env: Option<String>,
+) -> Result<(Arc<Plan>, String), Failure> {
     let is_file = agent.contains(['/', '.']) && !agent.contains('@') || Path::new(agent).is_file();
+    if !is_file && env.is_some() {
+        return Err(Failure::usage("--env is for documents in files; a stored agent has been put together already"));
+    }
     if !is_file {
         return Ok((engine.load(agent).await?, agent.to_owned()));
     }
-    Ok((file_plan(context, engine, agent).await?, agent.to_owned()))
+    Ok((file_plan(context, engine, agent, env).await?, agent.to_owned()))
 }
 
 /// The plan of the document in a file.
-pub async fn file_plan(context: &Context, engine: &Engine, file: &str) -> Result<Arc<Plan>, Failure> {
+pub async fn file_plan(
+    context: &Context,
+    engine: &Engine,
+    file: &str,
+    env: Option<String>,
+) -> Result<Arc<Plan>, Failure> {
     let source = Source::read(file);
     if let Some(diagnostic) = source.unreadable.clone() {
         let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
         return Err(refused(context, exit, source, vec![diagnostic]));
     }
-    let checked = engine.check(&source.text).await;
+    let checked = engine.check_at(&source.text, files::beside(file, env)).await;
     match checked.plan {
         Some(plan) => Ok(Arc::new(plan)),
         None => Err(refused(context, Exit::Refused, source, checked.diagnostics)),

@@ -122,7 +122,7 @@ async fn find(engine: &Engine, text: &str) -> Result<RunId, Failure> {
 
 async fn plan(context: &Context, engine: &Engine, file: Option<&String>) -> Result<Option<Arc<Plan>>, Failure> {
     match file {
-        Some(file) => run::file_plan(context, engine, file).await.map(Some),
+        Some(file) => run::file_plan(context, engine, file, None).await.map(Some),
         None => Ok(None),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    render,
+    files, render,
     source::{Report, Source},
 };
 
@@ -95,8 +95,10 @@ enum Purpose {
 
 async fn put(context: &Context, file: &str, purpose: Purpose) -> Result<Outcome, Failure> {
     let source = Source::read(file);
+    let setting = files::beside(file, None);
     let store = context.store().await?;
-    let surroundings = CheckContext { tenant: Some(store.scope().tenant.clone()), ..surroundings() };
+    let surroundings =
+        CheckContext { tenant: Some(store.scope().tenant.clone()), around: setting.clone(), ..surroundings() };
     let (plan, diagnostics) = match &source.unreadable {
         Some(diagnostic) => (None, vec![diagnostic.clone()]),
         None => {
@@ -104,12 +106,16 @@ async fn put(context: &Context, file: &str, purpose: Purpose) -> Result<Outcome,
             (checked.plan, checked.diagnostics)
         }
     };
-    let report = Report { index: LineIndex::new(&source.text), source, diagnostics };
+    let mut report = Report { index: LineIndex::new(&source.text), source, diagnostics };
     let Some(plan) = plan else {
         let exit = if report.source.missing { Exit::NotFound } else { Exit::Refused };
         return Ok(Outcome { text: render::reports(&[report], context.format, context.color), exit });
     };
 
+    // What is stored stands for itself: the files beside it may change or go.
+    if let Some(text) = aikit_spec::compose::bundle(&report.source.text, &setting) {
+        report.source.text = text;
+    }
     let (agent, version) = (plan.agent.id.clone(), plan.agent.version.clone());
     let digest = digest_text(&report.source.text);
     let versions = store.spec_versions(&agent).await?;

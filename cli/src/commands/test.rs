@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let cancel = interrupts();
     let mut suites = Vec::new();
     for file in &args.files {
-        let plan = file_plan(context, &engine, file).await?;
+        let plan = file_plan(context, &engine, file, None).await?;
         if let Some(number) = args.example.iter().find(|number| plan.examples.len() <= **number) {
             return Err(Failure::new(Exit::NotFound, format!("{file} has no example {number}"))
                 .with_help(format!("it has {}", render::counted(plan.examples.len(), "example"))));

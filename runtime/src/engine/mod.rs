@@ -18,6 +18,7 @@ use aikit_core::{
 };
 use aikit_spec::{
     CheckContext, Checked,
+    compose::Setting,
     plan::{BehaviorPlan, Body, Plan, StepPlan},
 };
 use chrono::{DateTime, Utc};
@@ -132,7 +133,14 @@ impl Engine {
             tenant: Some(self.scope.tenant.clone()),
             providers: self.ports.models.names(),
             builtins: self.ports.tools.list(),
+            ..CheckContext::default()
         }
+    }
+
+    /// Checks a document that stands among others.
+    pub async fn check_at(&self, source: &str, setting: Setting) -> Checked {
+        let context = CheckContext { around: setting, ..self.check_context() };
+        check(source, &context, self.ports.scripts.as_ref()).await
     }
 
     /// Checks a document against what surrounds the tenant's documents.

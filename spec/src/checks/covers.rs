@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 const DEPTH: usize = 6;
 
 /// A value that `given` allows and `taken` refuses, if one is found.
-pub(super) fn offending(given: &Value, taken: &Value) -> Option<Value> {
+pub(crate) fn offending(given: &Value, taken: &Value) -> Option<Value> {
     let allowed = jsonschema::draft202012::new(given).ok()?;
     let wanted = jsonschema::draft202012::new(taken).ok()?;
     samples(given, DEPTH).into_iter().find(|value| allowed.is_valid(value) && !wanted.is_valid(value))

@@ -3,6 +3,7 @@
 
 mod application;
 mod covers;
+pub(crate) use covers::offending;
 mod declarations;
 mod flow;
 mod machine;

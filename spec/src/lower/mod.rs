@@ -169,9 +169,11 @@ impl Lowering<'_> {
         let tools = self.document.integration.tools.iter().zip(nodes).map(|(tool, node)| {
             let mut plan = self.tool(tool, node);
             plan.ask = self.ask(root, &plan.name, node);
-            plan
+            let granted = self.may_use(&plan.name);
+            plan.name = tool_name(&plan.name);
+            granted.then_some(plan)
         });
-        tools.filter(|tool| self.may_use(&tool.name)).collect()
+        tools.flatten().collect()
     }
 
     /// When a person has to agree to a call of the tool.
@@ -265,6 +267,11 @@ fn script_tool<Code>(spec: &agent::ScriptTool<Code>, language: Language, node: &
         ask: Vec::new(),
         range: node.range,
     }
+}
+
+/// The name by which models and steps call a tool: providers allow no dot, which an imported one has.
+fn tool_name(name: &str) -> String {
+    name.replace('.', "__")
 }
 
 /// A tool of a kind that this version does not execute.

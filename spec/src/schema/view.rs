@@ -421,7 +421,7 @@ mod tests {
             "behavior.steps[0].needs[0]",
             expect![[r#"
                 a text — Steps that must have ended before this one begins.
-                  format name
+                  format reference
                   ref step
             "#]],
         );
@@ -575,7 +575,7 @@ mod tests {
                   cwd: a text
                   env: a mapping
                   function: a text
-                  format name
+                  format reference
                   ref builtin
                   one of ["code", "file", "code", "file"]
             "#]],

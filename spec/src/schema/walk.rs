@@ -115,7 +115,7 @@ mod tests {
             identity.agent_id: slug
             kind: words
             intelligence.model: model model
-            integration.tools[0]: name builtin
+            integration.tools[0]: reference builtin
             integration.tools[1].name: name
             integration.tools[1].kind: words
             integration.tools[1].code: lua
@@ -126,7 +126,7 @@ mod tests {
             behavior.steps[1].name: name
             behavior.steps[1].llm.prompt[0].role: words
             behavior.steps[1].llm.prompt[0].content: template
-            behavior.steps[1].llm.tools[0]: name tool
+            behavior.steps[1].llm.tools[0]: reference tool
             metadata.a.b: unknown
         "#]]
         .assert_eq(&text);
