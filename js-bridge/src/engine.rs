@@ -12,7 +12,7 @@ use aikit_runtime::{
 };
 use boa_engine::{
     Context, JsNativeError, JsResult, JsString, JsValue, NativeFunction, Script, Source, context::time::StdClock,
-    module::IdleModuleLoader, object::FunctionObjectBuilder, property::PropertyDescriptor,
+    module::IdleModuleLoader, object::FunctionObjectBuilder, property::PropertyDescriptor, realm::Realm,
 };
 
 use crate::{
@@ -252,7 +252,14 @@ impl ScriptEngine for JsEngine {
         if source::nests_too_deep(code) {
             return Completeness::Invalid { message: source::TOO_DEEP.to_owned(), line: None };
         }
-        match self.check(code, false) {
+        // Compiling declares names: what is only looked at must not meet those of others, nor leave its own behind.
+        let untouched: Option<Realm> = self.context.create_realm().ok();
+        let outer = untouched.map(|realm| self.context.enter_realm(realm));
+        let found = self.check(code, false);
+        if let Some(outer) = outer {
+            self.context.enter_realm(outer);
+        }
+        match found {
             None => Completeness::Complete,
             Some(error) if error.incomplete => Completeness::Incomplete { indent: live::indent(code) },
             Some(error) => Completeness::Invalid { message: error.message, line: error.place.map(|(line, _)| line) },

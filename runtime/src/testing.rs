@@ -1,16 +1,29 @@
 //! The examples of an interface as tests: each is run, and its result compared with the one that is expected.
 
 use std::{
-    sync::Arc,
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use aikit_core::{RunError, RunId};
-use aikit_spec::plan::{ExamplePlan, Plan};
-use serde_json::Value;
+use aikit_core::{ErrorKind, RunError, RunId, record::Usage};
+use aikit_spec::{
+    expr::Expr,
+    plan::{CasePlan, ExamplePlan, Plan, SecretSource},
+    test_suite::{self, CallOrder, Expectation, ExpectedCall, ScriptedReply, TestCase, TestProvider},
+};
+use async_trait::async_trait;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, RunOptions};
+use crate::{
+    engine::{Engine, RunOptions, RunReport},
+    journal::{EffectKind, Record},
+    ports::{
+        ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets,
+        StopReason, ToolCall,
+    },
+};
 
 /// How many differences of a result are told.
 const DIFFERENCES: usize = 20;
@@ -42,8 +55,10 @@ pub struct Difference {
 /// A test that was run.
 #[derive(Debug, Clone)]
 pub struct Tested {
-    /// The number of the example, from 0.
-    pub example: usize,
+    /// Its name, unique in its document.
+    pub name: String,
+    /// The number of the example, from 0; nothing for a case.
+    pub example: Option<usize>,
     /// Line of the document on which it stands, from 0.
     pub line: u32,
     /// What became of it.
@@ -86,7 +101,269 @@ pub async fn test(
             (Some(report.record.id), verdict)
         }
     };
-    Tested { example: number, line: example.line, verdict, run, took: begun.elapsed() }
+    let name = format!("example {number}");
+    Tested { name, example: Some(number), line: example.line, verdict, run, took: begun.elapsed() }
+}
+
+/// Runs one case of a suite. No model but the scripted one is asked, and what the case stubs is not called.
+pub async fn case(
+    engine: &Engine,
+    plan: &Arc<Plan>,
+    case: &CasePlan,
+    source_name: &str,
+    cancel: CancellationToken,
+) -> Tested {
+    let begun = Instant::now();
+    let said = &case.case;
+    let tested = |run, verdict| Tested {
+        name: said.name.clone(),
+        example: None,
+        line: case.line,
+        verdict,
+        run,
+        took: begun.elapsed(),
+    };
+    if said.provider == Some(TestProvider::Replay) {
+        return tested(None, Verdict::Errored(RunError::unsupported("`provider: replay`")));
+    }
+    let models = Arc::new(CaseModels::new(engine.ports().models.clone(), said.script.clone()));
+    let engine = engine.for_tests(models.clone(), Arc::new(NoSecrets));
+    let mut stubs: BTreeMap<String, Value> =
+        plan.tools.iter().filter_map(|tool| Some((tool.name.clone(), tool.mock.clone()?))).collect();
+    stubs.extend(said.stubs.iter().map(|(tool, result)| (tool.0.0.replace('.', "__"), result.clone())));
+    let options = RunOptions { source_name: source_name.to_owned(), stubs: Arc::new(stubs), ..RunOptions::default() };
+    let inputs = said.input.clone().unwrap_or_else(|| json!({}));
+    let report = match engine.run(plan, inputs, options, cancel).await {
+        Ok(report) => report,
+        Err(error) => return tested(None, judged_failure(&said.expect, error)),
+    };
+    let verdict = judge(plan, said, &report, models.left());
+    tested(Some(report.record.id), verdict)
+}
+
+/// A run that did not come to its end.
+fn judged_failure(expect: &Expectation, error: RunError) -> Verdict {
+    match &expect.error {
+        Some(wanted) if wanted.matches(error.code()) => Verdict::Passed,
+        Some(wanted) => Verdict::Failed(vec![Difference {
+            path: "error".into(),
+            expected: Some(json!(wanted.0)),
+            actual: Some(json!(error.code())),
+        }]),
+        None => Verdict::Errored(error),
+    }
+}
+
+/// Compares a run with what is expected of it.
+fn judge(plan: &Plan, case: &TestCase, report: &RunReport, left: usize) -> Verdict {
+    let expect = &case.expect;
+    let output = match report.result() {
+        Err(error) => return judged_failure(expect, error),
+        Ok(output) => output,
+    };
+    let mut found = Vec::new();
+    let mut differ = |path: &str, expected: Value, actual: Value| {
+        found.push(Difference { path: path.into(), expected: Some(expected), actual: Some(actual) });
+    };
+    if let Some(wanted) = &expect.error {
+        differ("error", json!(wanted.0), Value::Null);
+    }
+    if left > 0 {
+        differ("script", json!("every reply is used"), json!(format!("{left} replies were not asked for")));
+    }
+    let records: Vec<Record> = report.journal.iter().filter_map(Record::read).collect();
+    let mut state = plan.state.clone();
+    let (mut calls, mut steps) = (Vec::new(), Vec::new());
+    for record in &records {
+        match record {
+            Record::StepEnded { state: Some(after), .. } => state = after.clone(),
+            Record::StepStarted { address } => {
+                steps.push(address.rsplit(['/', ']']).next().unwrap_or(address).to_owned());
+            }
+            Record::EffectStarted { kind: EffectKind::Tool, label, request, .. } => {
+                calls.push(json!({ "tool": label, "args": request.get("args") }));
+            }
+            _ => {}
+        }
+    }
+    if let Some(wanted) = &expect.calls {
+        let wanted: Vec<Value> = wanted.iter().map(call_pattern).collect();
+        let fits = match expect.call_order {
+            Some(CallOrder::Ordered) => {
+                wanted.len() == calls.len() && wanted.iter().zip(&calls).all(|(wanted, call)| matches(wanted, call))
+            }
+            _ => wanted.iter().all(|wanted| calls.iter().any(|call| matches(wanted, call))),
+        };
+        if !fits {
+            differ("calls", Value::Array(wanted), Value::Array(calls));
+        }
+    }
+    if let Some(wanted) = &expect.steps {
+        let mut rest = steps.iter();
+        if !wanted.iter().all(|wanted| rest.any(|step| *step == wanted.0)) {
+            differ("steps", json!(wanted.iter().map(|name| &name.0).collect::<Vec<_>>()), json!(steps));
+        }
+    }
+    if let Some(most) = expect.cost_max.filter(|most| report.record.usage.cost_usd > *most) {
+        differ("cost", json!(most), json!(report.record.usage.cost_usd));
+    }
+    let scope = json!({ "output": output, "state": state, "inputs": case.input });
+    for condition in &expect.that {
+        let expr = Expr { source: condition.0.clone(), range: Default::default() };
+        match expr.holds(&scope) {
+            Ok(true) => {}
+            Ok(false) => differ(&condition.0, json!(true), json!(false)),
+            Err(error) => differ(&condition.0, json!(true), json!(error.message)),
+        }
+    }
+    for (path, wanted, actual) in [("output", &expect.output, &output), ("state", &expect.state, &state)] {
+        if let Some(wanted) = wanted {
+            expected(path.to_owned(), wanted, actual, &mut found);
+        }
+    }
+    if found.is_empty() { Verdict::Passed } else { Verdict::Failed(found) }
+}
+
+fn call_pattern(call: &ExpectedCall) -> Value {
+    match &call.args {
+        Some(args) => json!({ "tool": call.tool.0.0.replace('.', "__"), "args": args }),
+        None => json!({ "tool": call.tool.0.0.replace('.', "__") }),
+    }
+}
+
+fn matches(wanted: &Value, actual: &Value) -> bool {
+    let mut found = Vec::new();
+    expected(String::new(), wanted, actual, &mut found);
+    found.is_empty()
+}
+
+/// Where a value is not what is expected: of objects only the keys that are named count, and a text of the form `~/…/` is a
+/// regular expression.
+fn expected(path: String, wanted: &Value, actual: &Value, found: &mut Vec<Difference>) {
+    let mut differ = |actual: Option<&Value>| {
+        if found.len() < DIFFERENCES {
+            found.push(Difference { path: path.clone(), expected: Some(wanted.clone()), actual: actual.cloned() });
+        }
+    };
+    match (wanted, actual) {
+        (Value::Object(wanted), Value::Object(actual)) => {
+            for (name, value) in wanted {
+                let below = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+                match actual.get(name) {
+                    Some(actual) => expected(below, value, actual, found),
+                    None => found.push(Difference { path: below, expected: Some(value.clone()), actual: None }),
+                }
+            }
+        }
+        (Value::Array(wanted), Value::Array(actual)) if wanted.len() == actual.len() => {
+            for (at, (wanted, actual)) in wanted.iter().zip(actual).enumerate() {
+                expected(format!("{path}/{at}"), wanted, actual, found);
+            }
+        }
+        (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => {}
+        (Value::String(text), actual) => match (test_suite::pattern(text), actual) {
+            (Some(Ok(pattern)), Value::String(actual)) if pattern.is_match(actual) => {}
+            (None, Value::String(actual)) if text == actual => {}
+            _ => differ(Some(actual)),
+        },
+        (one, other) if one == other => {}
+        (_, other) => differ(Some(other)),
+    }
+}
+
+/// No model is asked, so no credential is needed.
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn resolve(&self, _: &SecretSource) -> Result<Secret, RunError> {
+        Ok(Secret::new(""))
+    }
+}
+
+/// The models of a case: whatever the document names, the script answers, or the scripted model by its rules.
+struct CaseModels {
+    models: Arc<dyn Models>,
+    script: Option<Arc<CaseScript>>,
+}
+
+/// What the models say, in order.
+struct CaseScript(Mutex<VecDeque<ScriptedReply>>);
+
+impl CaseModels {
+    fn new(models: Arc<dyn Models>, script: Option<Vec<ScriptedReply>>) -> Self {
+        Self { models, script: script.map(|replies| Arc::new(CaseScript(Mutex::new(replies.into())))) }
+    }
+
+    /// How many replies nobody asked for.
+    fn left(&self) -> usize {
+        self.script.as_ref().map_or(0, |script| script.0.lock().unwrap_or_else(PoisonError::into_inner).len())
+    }
+}
+
+impl Models for CaseModels {
+    fn provider(&self, name: &str) -> Option<Arc<dyn ModelProvider>> {
+        // A provider that does not exist is no better in a test.
+        self.models.provider(name)?;
+        match &self.script {
+            Some(script) => Some(script.clone()),
+            None => Some(Arc::new(ByRule(self.models.provider("scripted")?))),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.models.names()
+    }
+}
+
+/// The scripted model in place of any other.
+struct ByRule(Arc<dyn ModelProvider>);
+
+#[async_trait]
+impl ModelProvider for ByRule {
+    async fn generate(
+        &self,
+        request: &ModelRequest,
+        sink: ModelSink<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<ModelResponse, ModelError> {
+        let request = ModelRequest { provider: "scripted".into(), model: "auto".into(), ..request.clone() };
+        self.0.generate(&request, sink, cancel).await
+    }
+}
+
+#[async_trait]
+impl ModelProvider for CaseScript {
+    async fn generate(
+        &self,
+        request: &ModelRequest,
+        sink: ModelSink<'_>,
+        _: &CancellationToken,
+    ) -> Result<ModelResponse, ModelError> {
+        let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(reply) = reply else {
+            let message = "the case has no reply left for this request";
+            return Err(RunError::new(ErrorKind::ProviderUnavailable, message).with_help("add one to `script`").into());
+        };
+        let (content, tool_calls) = match reply {
+            ScriptedReply::Text(text) => (text, Vec::new()),
+            ScriptedReply::Full(answer) => {
+                if let Some(code) = &answer.error {
+                    return Err(RunError::raised(&code.0, "the case lets this request fail").into());
+                }
+                let calls = answer.tool_calls.iter().enumerate().map(|(at, call)| ToolCall {
+                    id: format!("call-{}-{}", request.messages.len(), at + 1),
+                    name: call.tool.0.0.replace('.', "__"),
+                    arguments: Value::Object(call.args.clone()),
+                });
+                let text = answer.text.clone().or_else(|| answer.json.as_ref().map(ToString::to_string));
+                (text.unwrap_or_default(), calls.collect())
+            }
+        };
+        sink(ModelDelta::Text(content.clone()));
+        let stop = if tool_calls.is_empty() { StopReason::Stop } else { StopReason::ToolCalls };
+        let usage = Usage { output_tokens: content.split_whitespace().count() as u64, ..Usage::default() };
+        Ok(ModelResponse { content, tool_calls, stop, usage, model: request.model.clone(), simulated: true })
+    }
 }
 
 /// Where two values differ, in the order of the expected one. `1` and `1.0` are the same number.

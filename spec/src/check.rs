@@ -39,7 +39,14 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
                     .with_help("begin with `identity:` and in it `agent_id:` and `name:`"),
             );
         }
-        return Checked { kind: Kind::Agent, plan: None, identity: None, outline: Vec::new(), diagnostics };
+        return Checked {
+            kind: Kind::Agent,
+            plan: None,
+            suite: None,
+            identity: None,
+            outline: Vec::new(),
+            diagnostics,
+        };
     };
     if let Some(second) = documents.next() {
         let message = "a file with several documents is not supported by this version";
@@ -57,6 +64,8 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
     diagnostics.sort_by_key(|diagnostic| (diagnostic.range, diagnostic.severity));
     let mut plan = None;
     let kind = Kind::of(root);
+    let sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let suite = (kind == Kind::TestSuite && sound).then(|| lower::suite(source, root)).flatten();
     if kind == Kind::Agent && !diagnostics.iter().any(Diagnostic::is_error) {
         let imported = compose::with_imports(root, &context.around);
         let root = imported.as_ref().map_or(root, |(root, _)| root);
@@ -70,7 +79,7 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
             }
         }
     }
-    Checked { kind, identity: identity(root), outline: outline(root), plan, diagnostics }
+    Checked { kind, suite, identity: identity(root), outline: outline(root), plan, diagnostics }
 }
 
 /// A document on its way to its canonical form.

@@ -58,6 +58,8 @@ pub struct Checked {
     pub kind: schema::Kind,
     /// The executable form of an agent; `None` if any diagnostic is an error, and for every other kind.
     pub plan: Option<plan::Plan>,
+    /// The executable form of a suite of tests; `None` if any diagnostic is an error, and for every other kind.
+    pub suite: Option<plan::SuitePlan>,
     /// Who the document says it is, where that much of it is readable.
     pub identity: Option<plan::PlanAgent>,
     /// Its blocks, tools, models and steps, for overviews. There for broken documents too, as far as they go.

@@ -11,6 +11,7 @@ use crate::{
     agent::{Jitter, Join},
     expr::Expr,
     template::Template,
+    test_suite::TestCase,
     words::ErrorGlob,
 };
 
@@ -47,8 +48,30 @@ pub struct Plan {
     pub limits: RunLimits,
     /// `interface.examples`.
     pub examples: Vec<ExamplePlan>,
+    /// `tests`.
+    pub tests: Vec<CasePlan>,
     /// Parts without which the agent must not run, and which this version does not execute: a run fails at once.
     pub unsupported: Vec<&'static str>,
+}
+
+/// A document of kind `TestSuite`, ready to be run.
+#[derive(Debug, Clone)]
+pub struct SuitePlan {
+    /// The agent: a file, relative to the suite, or the name of a stored one.
+    pub agent: String,
+    /// The cases; what holds for all of them is part of each.
+    pub cases: Vec<CasePlan>,
+}
+
+/// A case of a test.
+#[derive(Debug, Clone)]
+pub struct CasePlan {
+    /// What it says.
+    pub case: TestCase,
+    /// Where it stands.
+    pub range: TextRange,
+    /// Line of the document on which it begins, from 0.
+    pub line: u32,
 }
 
 /// Inputs, and the result that is to be expected of them.
@@ -170,6 +193,10 @@ pub struct ToolPlan {
     pub kind: ToolKind,
     /// How long a call may take.
     pub timeout: Duration,
+    /// Whether a call may be made again without harm: it changes nothing, or the same again.
+    pub repeatable: bool,
+    /// What a call gives in tests that do not say otherwise.
+    pub mock: Option<Value>,
     /// When a person has to agree to a call: always, or under a condition in which `args` holds the arguments.
     pub ask: Vec<Option<Expr>>,
     /// Where it is declared.

@@ -129,7 +129,7 @@ pub struct ScriptedAnswer {
 #[schemars(deny_unknown_fields)]
 pub struct ScriptedCall {
     /// The tool.
-    pub tool: Name,
+    pub tool: ToolRef,
     /// The arguments.
     #[serde(default)]
     pub args: Map<String, Value>,
@@ -166,7 +166,7 @@ pub struct Expectation {
 #[schemars(deny_unknown_fields)]
 pub struct ExpectedCall {
     /// The tool.
-    pub tool: Name,
+    pub tool: ToolRef,
     /// The arguments.
     pub args: Option<Value>,
 }

@@ -142,7 +142,8 @@ pub async fn file_plan(
     }
 }
 
-fn refused(context: &Context, exit: Exit, source: Source, diagnostics: Vec<Diagnostic>) -> Failure {
+/// A document that has errors, as a failure that tells them.
+pub fn refused(context: &Context, exit: Exit, source: Source, diagnostics: Vec<Diagnostic>) -> Failure {
     let report = Report { index: LineIndex::new(&source.text), source, diagnostics };
     Failure::reported(exit, render::reports(&[report], context.format, context.color))
 }
@@ -199,6 +200,7 @@ impl Printer {
             depth: 0,
             source_name,
             debugger: None,
+            stubs: Arc::default(),
         }
     }
 

@@ -1,13 +1,24 @@
-//! `aikit test`: the examples of documents, run and compared.
+//! `aikit test`: suites, and the tests and examples of documents, run and compared.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use aikit_runtime::testing::{self, Tested, Verdict};
+use aikit_runtime::{
+    engine::Engine,
+    testing::{self, Tested, Verdict},
+};
+use aikit_spec::{
+    plan::{CasePlan, ExamplePlan, Plan},
+    schema::Kind,
+};
 use serde_json::{Value, json};
 
 use super::{
     Outcome,
-    run::{file_plan, interrupts},
+    run::{file_plan, interrupts, refused},
 };
 use crate::{
     argv::Format,
@@ -15,24 +26,38 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    render, source,
+    files, render,
+    source::{self, Source},
 };
 
 /// Arguments of `aikit test`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Documents whose `interface.examples` are run
+    /// Suites, or agents whose `tests` and `interface.examples` are run; folders and patterns as well
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
     /// Only the example of this number, from 0; may be given again
     #[arg(long, value_name = "N")]
     pub example: Vec<usize>,
+    /// Only the case of this name; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub case: Vec<String>,
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write the results in the Test Anything Protocol
+    #[arg(long, conflicts_with = "junit")]
+    pub tap: bool,
 }
 
-/// Runs every example; one that fails does not hinder the others.
+/// What is tried in a document.
+struct Suite {
+    plan: Arc<Plan>,
+    examples: Vec<(usize, ExamplePlan)>,
+    cases: Vec<CasePlan>,
+}
+
+/// Runs every test; one that fails does not hinder the others, and neither does a document that cannot be read.
 pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     context.without_reports("test")?;
     let database = context.database().await?;
@@ -40,22 +65,31 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let engine = compose::engine(&database, scope, "test", &Composition::new(compose::MODEL.to_owned())?).await?;
     let cancel = interrupts();
     let mut suites = Vec::new();
-    for file in &args.files {
-        let plan = file_plan(context, &engine, file, None).await?;
-        if let Some(number) = args.example.iter().find(|number| plan.examples.len() <= **number) {
-            return Err(Failure::new(Exit::NotFound, format!("{file} has no example {number}"))
-                .with_help(format!("it has {}", render::counted(plan.examples.len(), "example"))));
-        }
-        let mut tested = Vec::new();
-        for (number, example) in plan.examples.iter().enumerate() {
-            if args.example.is_empty() || args.example.contains(&number) {
-                tested.push(testing::test(&engine, &plan, number, example, file, cancel.clone()).await);
+    let mut broken = String::new();
+    let files = source::documents(&args.files)?;
+    for file in &files {
+        let suite = match suite(context, &engine, file, &args).await {
+            Ok(Some(suite)) => suite,
+            Ok(None) => continue,
+            Err(failure) if files.len() == 1 => return Err(failure),
+            Err(failure) => {
+                broken.push_str(&failure.render(context.format));
+                continue;
             }
-            if cancel.is_cancelled() {
-                break;
+        };
+        let mut tested = Vec::new();
+        for (number, example) in &suite.examples {
+            tested.push(testing::test(&engine, &suite.plan, *number, example, file, cancel.clone()).await);
+        }
+        for case in &suite.cases {
+            if !cancel.is_cancelled() {
+                tested.push(testing::case(&engine, &suite.plan, case, file, cancel.clone()).await);
             }
         }
         suites.push((file.as_str(), tested));
+        if cancel.is_cancelled() {
+            break;
+        }
     }
     engine.ports().scripts.shutdown().await;
     if let Some(path) = &args.junit {
@@ -64,13 +98,82 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     }
     let exit = if cancel.is_cancelled() {
         Exit::Interrupted
+    } else if !broken.is_empty() {
+        Exit::Refused
     } else if suites.iter().flat_map(|(_, tested)| tested).all(Tested::is_ok) {
         Exit::Ok
     } else {
         Exit::RunFailed
     };
-    let text = if context.format == Format::Json { render::pretty(&as_json(&suites)) } else { as_text(&suites) };
+    let text = match context.format {
+        Format::Json => render::pretty(&as_json(&suites)),
+        _ if args.tap => tap(&suites),
+        _ => format!("{broken}{}", as_text(&suites)),
+    };
     Ok(Outcome { text, exit })
+}
+
+/// What is tried in a document; nothing in one that holds neither tests nor an agent.
+async fn suite(context: &Context, engine: &Engine, file: &str, args: &Args) -> Result<Option<Suite>, Failure> {
+    let source = Source::read(file);
+    let checked = match &source.unreadable {
+        Some(_) => None,
+        None => Some(engine.check_at(&source.text, files::beside(file, None)).await),
+    };
+    let (plan, cases) = match checked.as_ref().map(|checked| checked.kind) {
+        Some(Kind::TestSuite) => {
+            let Some(suite) = checked.as_ref().and_then(|checked| checked.suite.clone()) else {
+                let diagnostics = checked.map(|checked| checked.diagnostics).unwrap_or_default();
+                return Err(refused(context, Exit::Refused, source, diagnostics));
+            };
+            let plan = if suite.agent.contains(['/', '.']) {
+                let beside = Path::new(file).parent().unwrap_or(Path::new("")).join(&suite.agent);
+                file_plan(context, engine, &beside.to_string_lossy(), None).await?
+            } else {
+                engine.load(&suite.agent).await?
+            };
+            (plan, suite.cases)
+        }
+        Some(Kind::Agent) | None => {
+            let plan = file_plan(context, engine, file, None).await?;
+            let cases = plan.tests.clone();
+            (plan, cases)
+        }
+        Some(_) => return Ok(None),
+    };
+    let own = checked.is_some_and(|checked| checked.kind == Kind::Agent);
+    let examples: Vec<_> = if own { plan.examples.iter().cloned().enumerate().collect() } else { Vec::new() };
+    if let Some(number) = args.example.iter().find(|number| examples.len() <= **number) {
+        return Err(Failure::new(Exit::NotFound, format!("{file} has no example {number}"))
+            .with_help(format!("it has {}", render::counted(examples.len(), "example"))));
+    }
+    if let Some(name) = args.case.iter().find(|name| cases.iter().all(|case| case.case.name != **name)) {
+        return Err(Failure::new(Exit::NotFound, format!("{file} has no case `{name}`")));
+    }
+    let all = args.example.is_empty() && args.case.is_empty();
+    Ok(Some(Suite {
+        plan,
+        examples: examples.into_iter().filter(|(number, _)| all || args.example.contains(number)).collect(),
+        cases: cases.into_iter().filter(|case| all || args.case.contains(&case.case.name)).collect(),
+    }))
+}
+
+/// In the Test Anything Protocol, version 14.
+fn tap(suites: &Suites<'_>) -> String {
+    let mut out = String::from("TAP version 14\n");
+    let mut number = 0;
+    for (file, tested) in suites {
+        for test in tested {
+            number += 1;
+            let word = if test.is_ok() { "ok" } else { "not ok" };
+            let _ = writeln!(out, "{word} {number} - {file}: {}", test.name.replace('#', "\\#"));
+            for reason in reasons(test) {
+                let _ = writeln!(out, "# {}", reason.replace('\n', " "));
+            }
+        }
+    }
+    let _ = writeln!(out, "1..{number}");
+    out
 }
 
 type Suites<'s> = [(&'s str, Vec<Tested>)];
@@ -92,7 +195,7 @@ fn shown(value: Option<&Value>) -> String {
 fn reasons(tested: &Tested) -> Vec<String> {
     match &tested.verdict {
         Verdict::Passed | Verdict::Ran => Vec::new(),
-        Verdict::Errored(error) => vec![format!("[{}] {error}", error.kind.code())],
+        Verdict::Errored(error) => vec![format!("[{}] {error}", error.code())],
         Verdict::Failed(differences) => {
             let told = differences.iter().map(|one| {
                 let place = if one.path.is_empty() { "the result" } else { &one.path };
@@ -107,7 +210,7 @@ fn as_json(suites: &Suites<'_>) -> Value {
     let documents = suites.iter().map(|(file, tested)| {
         let cases = tested.iter().map(|tested| {
             let mut case = json!({
-                "example": tested.example, "line": tested.line + 1, "result": word(&tested.verdict),
+                "name": tested.name, "example": tested.example, "line": tested.line + 1, "result": word(&tested.verdict),
                 "run": tested.run, "seconds": tested.took.as_secs_f64(), "messages": reasons(tested),
             });
             if let Verdict::Failed(differences) = &tested.verdict {
@@ -127,7 +230,7 @@ fn as_text(suites: &Suites<'_>) -> String {
     let mut out = String::new();
     for (file, tested) in suites {
         for test in tested {
-            let _ = writeln!(out, "{:<8}{file}:{} example {}", word(&test.verdict), test.line + 1, test.example);
+            let _ = writeln!(out, "{:<8}{file}:{} {}", word(&test.verdict), test.line + 1, test.name);
             for reason in reasons(test) {
                 let _ = writeln!(out, "        {reason}");
             }
@@ -136,7 +239,7 @@ fn as_text(suites: &Suites<'_>) -> String {
     let all = || suites.iter().flat_map(|(_, tested)| tested);
     let failed = all().filter(|test| !test.is_ok()).count();
     let ran = all().filter(|test| matches!(test.verdict, Verdict::Ran)).count();
-    let _ = write!(out, "{}: {} passed", render::counted(all().count(), "example"), all().count() - failed - ran);
+    let _ = write!(out, "{}: {} passed", render::counted(all().count(), "test"), all().count() - failed - ran);
     if ran > 0 {
         let _ = write!(out, ", {ran} ran without an expectation");
     }
@@ -166,9 +269,9 @@ fn junit(suites: &Suites<'_>) -> String {
         for test in tested {
             let _ = write!(
                 out,
-                "    <testcase classname=\"{}\" name=\"example {}\" line=\"{}\" time=\"{:.3}\"",
+                "    <testcase classname=\"{}\" name=\"{}\" line=\"{}\" time=\"{:.3}\"",
                 escape(file),
-                test.example,
+                escape(&test.name),
                 test.line + 1,
                 test.took.as_secs_f64(),
             );

@@ -35,6 +35,8 @@ pub(crate) struct Services {
     pub plan: Option<Arc<Plan>>,
     pub parent: Option<RunId>,
     pub depth: u32,
+    /// What tools give in place of being called.
+    pub stubs: Arc<std::collections::BTreeMap<String, Value>>,
     pub cancel: CancellationToken,
     pub output: Option<Output>,
 }
@@ -135,6 +137,7 @@ impl Services {
                     depth: self.depth + 1,
                     source_name: String::new(),
                     debugger: None,
+                    stubs: self.stubs.clone(),
                 };
                 let report = self.engine.run(&plan, inputs, options, self.cancel.clone()).await?;
                 report.result().map(|value| (value, report.record.usage))
@@ -262,6 +265,7 @@ impl RunHost {
             plan: Some(plan),
             parent: Some(execution.gate.run()),
             depth: execution.options.depth,
+            stubs: execution.options.stubs.clone(),
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
         };

@@ -10,7 +10,7 @@ mod retry;
 mod steps;
 pub(crate) mod tools;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aikit_core::{
     AgentId, ErrorKind, RunError, RunId, Scope,
@@ -84,6 +84,8 @@ pub struct RunOptions {
     pub source_name: String,
     /// Stops the run where a person wants to look. Bounds of time do not count then.
     pub debugger: Option<Arc<Debugger>>,
+    /// What tools give in place of being called, by name: for tests.
+    pub stubs: Arc<BTreeMap<String, Value>>,
 }
 
 /// A finished run.
@@ -110,6 +112,11 @@ impl Engine {
     /// An engine for a scope whose tenant has been looked up.
     pub fn new(ports: Ports, scope: Scope, tenant: TenantRecord) -> Self {
         Self { ports, scope, tenant }
+    }
+
+    /// The same engine with other models and credentials: nothing leaves the machine in a test.
+    pub fn for_tests(&self, models: Arc<dyn Models>, secrets: Arc<dyn Secrets>) -> Self {
+        Self { ports: Ports { models, secrets, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// The outside.

@@ -32,14 +32,14 @@ impl Execution {
         let effect = Effect {
             address: address.to_owned(),
             kind: EffectKind::Tool,
-            class: match tool.kind {
-                ToolKind::Builtin(_) | ToolKind::Unsupported(_) => SideEffect::Read,
-                ToolKind::Script(_) => SideEffect::Write,
-            },
+            class: if tool.repeatable { SideEffect::Read } else { SideEffect::Write },
             label: tool.name.clone(),
             request: json!({ "tool": tool.name, "args": args }),
         };
         let work = async {
+            if let Some(stub) = self.options.stubs.get(&tool.name) {
+                return Ok((stub.clone(), Usage::default()));
+            }
             let result = match &tool.kind {
                 ToolKind::Builtin(name) => self.engine.ports.tools.call(name, args, self.gate.cancel()).await?,
                 ToolKind::Script(script) => {

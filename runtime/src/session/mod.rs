@@ -187,6 +187,7 @@ impl CellRun<'_> {
             plan: None,
             parent: None,
             depth: 0,
+            stubs: Arc::default(),
             cancel: self.cancel.clone(),
             output: Some(Arc::new(move |event| io.emit(event))),
         }

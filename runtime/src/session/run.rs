@@ -57,6 +57,7 @@ impl CellRun<'_> {
             depth: 0,
             source_name: reference.clone(),
             debugger: None,
+            stubs: Arc::default(),
         };
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;

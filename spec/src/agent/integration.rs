@@ -95,7 +95,7 @@ pub enum ToolSpec {
 /// A tool that comes with aikit.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct BuiltinToolSpec {
     /// The name of the built-in tool.
     pub name: BuiltinRef,
@@ -126,7 +126,7 @@ pub struct BuiltinToolSpec {
 /// A tool written in Lua or JavaScript.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "{Code}Tool", extend("oneOf" = [{"required": ["code"]}, {"required": ["file"]}]))]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct ScriptTool<Code> {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -173,7 +173,7 @@ pub struct ScriptTool<Code> {
 /// One request over HTTP. Its host must be one of `governance.security.permits.net`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct HttpTool {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -225,7 +225,7 @@ pub struct HttpTool {
 /// The operations of a service that is described by OpenAPI.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct OpenapiTool {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -271,7 +271,7 @@ pub struct OpenapiTool {
 /// A tool of an MCP server, under a name of its own.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct McpTool {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -312,7 +312,7 @@ pub struct McpTool {
 /// Another agent of the tenant.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct AgentTool {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -351,7 +351,7 @@ pub struct AgentTool {
 /// Steps of this document.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct WorkflowTool {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -390,7 +390,7 @@ pub struct WorkflowTool {
 /// A program. It must be one of `governance.security.permits.exec`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct CommandTool {
     /// The name by which models and steps call it.
     pub name: Name,
@@ -436,7 +436,7 @@ pub struct CommandTool {
 /// A module of WebAssembly.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "effect", "idempotent", "mock", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct WasmTool {
     /// The name by which models and steps call it.
     pub name: Name,

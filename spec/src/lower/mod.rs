@@ -14,10 +14,11 @@ use crate::{
     agent::{self, AgentDocument, BehaviorType, InvalidOutput, SecretOrigin, ToolEntry, ToolSpec},
     checks::is_template,
     plan::{
-        BehaviorPlan, Dynamic, ExamplePlan, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan, PromptPlan,
-        RunLimits, ScriptPlan, SecretSource, ToolKind, ToolPlan,
+        BehaviorPlan, CasePlan, Dynamic, ExamplePlan, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan,
+        PromptPlan, RunLimits, ScriptPlan, SecretSource, SuitePlan, ToolKind, ToolPlan,
     },
     template::Template,
+    test_suite::{TestCase, TestSuiteDocument},
     words::{DurationText, ToolGlob},
 };
 
@@ -71,8 +72,36 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         state_schema,
         limits: limits(&document),
         examples,
+        tests: cases(source, at(root, &["tests"])),
         unsupported: unsupported(&document),
     })
+}
+
+/// A suite of tests; what its `defaults` say is part of every case that does not say otherwise.
+pub(crate) fn suite(source: &str, root: &Node) -> Option<SuitePlan> {
+    let document: TestSuiteDocument = aikit_yaml::from_node(root).ok()?;
+    let mut cases = cases(source, root.get("cases"));
+    for plan in &mut cases {
+        let (case, defaults) = (&mut plan.case, &document.defaults);
+        case.provider = case.provider.or(defaults.provider);
+        if case.script.is_none() {
+            case.script.clone_from(&defaults.script);
+        }
+        for (tool, result) in &defaults.stubs {
+            case.stubs.entry(tool.clone()).or_insert_with(|| result.clone());
+        }
+    }
+    Some(SuitePlan { agent: document.agent.0, cases })
+}
+
+fn cases(source: &str, list: Option<&Node>) -> Vec<CasePlan> {
+    let lines = LineIndex::new(source);
+    let nodes = list.map(Node::items).unwrap_or_default().iter();
+    let plan = |node: &Node| {
+        let case: TestCase = aikit_yaml::from_node(node).ok()?;
+        Some(CasePlan { case, range: node.range, line: lines.line_of(node.range.start as usize) })
+    };
+    nodes.filter_map(plan).collect()
 }
 
 struct Lowering<'d> {
@@ -169,6 +198,13 @@ impl Lowering<'_> {
         let tools = self.document.integration.tools.iter().zip(nodes).map(|(tool, node)| {
             let mut plan = self.tool(tool, node);
             plan.ask = self.ask(root, &plan.name, node);
+            plan.repeatable = match (node.get("effect").and_then(Node::as_str), node.get("idempotent")) {
+                (Some("read"), _) => true,
+                (_, Some(node)) if node.to_json() == true => true,
+                (Some(_), _) => false,
+                (None, _) => matches!(plan.kind, ToolKind::Builtin(_)),
+            };
+            plan.mock = node.get("mock").map(Node::to_json);
             let granted = self.may_use(&plan.name);
             plan.name = tool_name(&plan.name);
             granted.then_some(plan)
@@ -210,6 +246,8 @@ impl Lowering<'_> {
                 output: None,
                 kind: ToolKind::Builtin(name.to_owned()),
                 timeout: duration(timeout).unwrap_or(TOOL_TIMEOUT),
+                repeatable: false,
+                mock: None,
                 ask: Vec::new(),
                 range: node.range,
             }
@@ -264,6 +302,8 @@ fn script_tool<Code>(spec: &agent::ScriptTool<Code>, language: Language, node: &
         output: node.get("output").map(Node::to_json),
         kind: ToolKind::Script(script(language, node.get("code"), spec.instructions, spec.memory_mb)),
         timeout: duration(spec.timeout.as_ref()).unwrap_or(TOOL_TIMEOUT),
+        repeatable: false,
+        mock: None,
         ask: Vec::new(),
         range: node.range,
     }
@@ -283,6 +323,8 @@ fn unsupported_tool(kind: &'static str, name: &crate::words::Name, description: 
         output: node.get("output").map(Node::to_json),
         kind: ToolKind::Unsupported(kind),
         timeout: TOOL_TIMEOUT,
+        repeatable: false,
+        mock: None,
         ask: Vec::new(),
         range: node.range,
     }
