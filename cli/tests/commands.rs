@@ -189,7 +189,7 @@ fn examples_are_tests() {
     assert!(out.contains("failed  suite.yaml:7 example 1\n        /words is 0, expected 1\n"), "{out}");
     assert!(out.contains("ran     suite.yaml:8 example 2\n"), "{out}");
     assert!(out.contains("errored suite.yaml:9 example 3\n        [script.error]"), "{out}");
-    assert!(out.ends_with("4 examples: 1 passed, 1 ran without an expectation, 2 failed\n"), "{out}");
+    assert!(out.ends_with("4 tests: 1 passed, 1 ran without an expectation, 2 failed\n"), "{out}");
     let report = std::fs::read_to_string(home.path().join("out.xml")).unwrap();
     assert!(report.contains("tests=\"4\" failures=\"1\" errors=\"1\""), "{report}");
     assert!(report.contains("<failure message=\"/words is 0, expected 1\">"), "{report}");
@@ -303,19 +303,111 @@ fn what_is_no_notebook_is_refused_and_a_failing_cell_stops_the_run() {
 }
 
 #[test]
-fn every_example_is_clean_and_those_without_a_real_model_run() {
+fn every_example_is_clean_and_has_a_suite_that_passes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut count = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        let (file, home) = (path.to_str().unwrap(), Home::new());
-        assert!(home.ok(&["check", file]).contains("no findings"), "{file}");
-        count += 1;
-        if std::fs::read_to_string(&path).unwrap().contains("provider:") {
-            continue;
-        }
-        let inputs = r#"{"message": "hi", "text": "one two", "ticket": "a bug", "texts": ["a"], "motion": "tea"}"#;
-        home.ok(&["run", file, "--input", inputs]);
+    let folder = folder.to_str().unwrap();
+    let home = Home::new();
+    let found = home.json(&["check", folder]);
+    let problems: Vec<&serde_json::Value> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["severity"] != "information" || one["code"] != "AK0801")
+        .collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+    let names = |end: &str, folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = entries.filter_map(|name| Some(name.to_str()?.strip_suffix(end)?.to_owned()));
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let agents = names(".agent.yaml", Path::new(folder));
+    assert_eq!(agents, names(".test.yaml", &Path::new(folder).join("tests")));
+    assert!(agents.len() >= 20, "{agents:?}");
+    let told = home.json(&["test", folder]);
+    let tests = || told.as_array().unwrap().iter().flat_map(|suite| suite["tests"].as_array().unwrap());
+    assert!(tests().all(|test| test["result"] == "passed"), "{told:#}");
+    assert!(tests().count() >= 30);
+}
+
+#[test]
+fn suites_say_what_is_not_as_expected() {
+    let home = Home::new();
+    home.write("a.agent.yaml", "identity: {agent_id: a, name: A}\nintegration: {tools: [calculate]}\n");
+    home.write(
+        "a.test.yaml",
+        "kind: TestSuite
+agent: ./a.agent.yaml
+defaults: {stubs: {calculate: 7}}
+cases:
+  - {name: says hello, input: {}, script: [Hello], expect: {output: ~/hello/i}}
+  - name: calls
+    script: [{tool_calls: [{tool: calculate, args: {expression: 1 + 1}}]}, two]
+    expect: {calls: [{tool: calculate, args: {expression: 1 + 2}}], output: three}
+  - {name: too little, script: [one, two]}
+  - {name: fails, script: [{error: provider.auth}], expect: {error: provider.timeout}}
+",
+    );
+    let (exit, out, _) = home.say(&["test", "a.test.yaml"]);
+    assert_eq!(exit, 4, "{out}");
+    for line in [
+        "passed  a.test.yaml:5 says hello\n",
+        "failed  a.test.yaml:6 calls\n        calls is [{\"tool\":\"calculate\",\"args\":{\"expression\":\"1 + 1\"}}], expected",
+        "        output is \"two\", expected \"three\"\n",
+        "failed  a.test.yaml:9 too little\n        script is \"1 replies were not asked for\"",
+        "failed  a.test.yaml:10 fails\n        error is \"provider.auth\", expected \"provider.timeout\"\n",
+        "4 tests: 1 passed, 3 failed\n",
+    ] {
+        assert!(out.contains(line), "{line}\n{out}");
     }
-    assert!(count >= 8);
+    let (_, out, _) = home.say(&["test", "a.test.yaml", "--tap", "--case", "says hello"]);
+    assert_eq!(out, "TAP version 14\nok 1 - a.test.yaml: says hello\n1..1\n");
+    assert_eq!(home.say(&["test", "a.test.yaml", "--case", "none"]).0, 3);
+}
+
+#[test]
+fn documents_are_put_together_and_compared() {
+    let home = Home::new();
+    home.write("base.yaml", "identity: {agent_id: base, name: Base, version: 1.0.0}\nbehavior:\n  steps:\n    - {name: one, llm: Hi.}\noverlays:\n  prod: {behavior: {steps: [{name: one, llm: Good day.}]}}\n");
+    home.write("heir.yaml", "extends: ./base.yaml\nidentity: {agent_id: heir}\n");
+    let long = home.ok(&["expand", "heir.yaml"]);
+    assert!(long.starts_with("identity: {agent_id: heir, name: Base, version: 1.0.0}\n"), "{long}");
+    let long = home.ok(&["expand", "heir.yaml", "--env", "prod", "--origin"]);
+    assert!(long.contains("identity.agent_id: \"heir\"  # this document:2\n"), "{long}");
+    assert!(long.contains("identity.name: \"Base\"  # base.yaml:1\n"), "{long}");
+    assert!(long.contains("behavior.steps[0].llm: \"Good day.\"  # overlay prod:6\n"), "{long}");
+    let (exit, out, _) = home.say(&["expand", "heir.yaml", "--env", "pord"]);
+    assert!(exit == 1 && out.contains("did you mean `prod`?"), "{out}");
+    assert!(home.ok(&["run", "heir.yaml", "--env", "prod"]).contains("Good day"));
+    // What is stored stands for itself.
+    home.ok(&["spec", "create", "heir.yaml"]);
+    std::fs::remove_file(home.path().join("base.yaml")).unwrap();
+    assert!(home.ok(&["run", "heir"]).contains("Hi"));
+    home.write("new.yaml", "identity: {agent_id: heir, name: Base}\ninterface: {inputs: {type: object, properties: {q: {type: string}}, required: [q]}}\nbehavior:\n  steps:\n    - {name: one, llm: Hi.}\n");
+    home.write(
+        "old.yaml",
+        "identity: {agent_id: heir, name: Base}\nbehavior:\n  steps:\n    - {name: one, llm: Hi.}\n",
+    );
+    let (exit, out, _) = home.say(&["diff", "old.yaml", "new.yaml", "--fail-on-breaking"]);
+    assert!(exit == 1 && out.contains("callers notice:") && out.contains("were taken before"), "{out}");
+    assert_eq!(home.ok(&["diff", "old.yaml", "old.yaml"]), "no difference\n");
+}
+
+#[test]
+fn agents_begin_with_a_preset_and_old_ones_become_canonical() {
+    let home = Home::new();
+    assert!(home.ok(&["new"]).contains("router"));
+    home.ok(&["new", "mail-sorter", "--preset", "router"]);
+    assert_eq!(home.say(&["new", "mail-sorter"]).0, 1, "nothing is overwritten");
+    let told = home.ok(&["check", "."]);
+    assert!(told.contains("no findings"), "{told}");
+    assert!(home.ok(&["test", "."]).contains("1 passed"));
+    assert_eq!(home.say(&["new", "x", "--preset", "ruter"]).0, 3);
+    home.write("old.yaml", "id: a\nname: A\nspec_version: 1.0.0\n");
+    assert_eq!(home.say(&["migrate", "old.yaml", "--check"]).0, 1);
+    assert!(home.ok(&["migrate", "old.yaml"]).contains("changed 3 places"));
+    assert!(home.ok(&["check", "old.yaml"]).contains("no findings"));
+    assert_eq!(home.say(&["check", "none/*.yaml"]).0, 3);
+    // A script that has run, or was looked at, is looked at again without the names that it declared.
+    home.write("js.yaml", "identity: {agent_id: js, name: JS}\nbehavior:\n  steps:\n    - name: one\n      script: {js: 'const x = 1; x'}\n");
+    assert!(home.ok(&["check", "js.yaml", "js.yaml"]).contains("no findings"));
 }

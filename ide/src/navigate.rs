@@ -4,6 +4,7 @@ use std::fmt;
 
 use aikit_core::{Edit, TextRange};
 use aikit_spec::words;
+use aikit_yaml::Node;
 
 use crate::{
     index::{Index, Occurrence, Role, Symbol, SymbolKind},
@@ -62,7 +63,24 @@ pub fn prepare_rename(snapshot: &Snapshot, offset: usize) -> Result<Occurrence, 
     if !declared {
         return Err(RenameError(format!("the {word} `{name}` is not declared in this document")));
     }
+    if let Some(layer) = inherited(snapshot, name) {
+        return Err(RenameError(format!("the {word} `{name}` comes from {layer}; its name is changed there")));
+    }
     Ok(found)
+}
+
+/// The document from which a name comes, if this one extends one that has it.
+fn inherited(snapshot: &Snapshot, name: &str) -> Option<String> {
+    fn holds(node: &Node, name: &str) -> bool {
+        node.as_str() == Some(name)
+            || node.entries().iter().any(|entry| entry.name() == name || holds(&entry.value, name))
+            || node.items().iter().any(|item| holds(item, name))
+    }
+    if !snapshot.text().contains("extends") {
+        return None;
+    }
+    let composed = aikit_spec::compose::document(snapshot.text(), &snapshot.around().context.around)?;
+    composed.layers.into_iter().skip(1).find(|layer| holds(&layer.root, name)).map(|layer| layer.label)
 }
 
 /// The edits inside of the document that give the name at an offset another one.

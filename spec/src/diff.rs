@@ -108,7 +108,7 @@ fn interface(old: &Node, new: &Node, changes: &mut [Change]) {
 /// Says that the changes below a path break callers, and why.
 fn breaking(changes: &mut [Change], path: &str, reason: &str) {
     let mut first = true;
-    for change in changes.iter_mut().filter(|change| change.path.starts_with(path)) {
+    for change in changes.iter_mut().filter(|change| change.path.starts_with(path) || path.starts_with(&change.path)) {
         change.effect = Effect::Breaking;
         if std::mem::take(&mut first) {
             change.reason = Some(reason.to_owned());

@@ -363,8 +363,14 @@ impl Composer<'_> {
             return composed;
         };
         let (patch, _) = aliases::canonical_patch(patch);
-        let text = self.layers.first().map(|layer| layer.text.clone()).unwrap_or_default();
-        self.layers.insert(0, Layer { label: format!("overlay {env}"), text, root: patch.clone() });
+        // Where it is written: in the document, or in one that it extends.
+        let written = self.layers.iter().find_map(|layer| {
+            let patch = layer.root.get("overlays")?.get(env)?;
+            Some((layer.text.clone(), aliases::canonical_patch(patch).0))
+        });
+        if let Some((text, root)) = written {
+            self.layers.insert(0, Layer { label: format!("overlay {env}"), text, root });
+        }
         merge::merge(composed, patch)
     }
 }
