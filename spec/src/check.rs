@@ -67,7 +67,7 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
     let sound = !diagnostics.iter().any(Diagnostic::is_error);
     let suite = (kind == Kind::TestSuite && sound).then(|| lower::suite(source, root)).flatten();
     if kind == Kind::Agent && !diagnostics.iter().any(Diagnostic::is_error) {
-        let imported = compose::with_imports(root, &context.around);
+        let imported = compose::with_files(root, &context.around);
         let root = imported.as_ref().map_or(root, |(root, _)| root);
         match lower::lower(source, root, context) {
             Ok(lowered) => plan = Some(lowered),
@@ -115,7 +115,7 @@ fn stages<'n>(source: &str, root: &'n Node, context: &CheckContext) -> Stages<'n
 /// What is wrong with a canonical document.
 fn judged(source: &str, root: &Node, context: &CheckContext, stages: &Stages<'_>) -> Vec<Diagnostic> {
     let structural = structure::check(source, root);
-    let imported = compose::with_imports(root, &context.around);
+    let imported = compose::with_files(root, &context.around);
     let (root, imports) =
         imported.map_or_else(|| (Cow::Borrowed(root), Vec::new()), |(root, found)| (Cow::Owned(root), found));
     let semantic = match root.kind {

@@ -13,6 +13,8 @@ mod checks;
 pub mod compose;
 pub mod diff;
 pub mod expr;
+#[cfg(test)]
+mod generated;
 mod lower;
 mod memo;
 pub mod parts;

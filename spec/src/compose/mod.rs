@@ -3,6 +3,7 @@
 //! A document is composed before it is checked. What comes from elsewhere takes the place of the key that brought it in, so
 //! that every finding stands in the document that a person has before them.
 
+mod inline;
 mod merge;
 mod presets;
 
@@ -20,6 +21,9 @@ use crate::{
 };
 
 pub use presets::{PRESETS, Preset};
+
+/// The blocks in which prompts and scripts stand.
+const BLOCKS: [&str; 3] = ["integration", "intelligence", "behavior"];
 
 /// How many documents may stand behind each other.
 const MAX_DEPTH: usize = 16;
@@ -135,11 +139,12 @@ pub fn bundle(source: &str, around: &Setting) -> Option<String> {
     let root = &parsed.documents.first()?.root;
     let imports = root.get("imports").is_some_and(|imports| !imports.items().is_empty());
     let extends = root.get("extends").and_then(Node::as_str).is_some_and(is_path);
-    if !imports && !extends && around.env.is_none() {
+    let files = BLOCKS.iter().filter_map(|block| root.get(block)).any(|block| inline::is_wanted("", block));
+    if !imports && !extends && !files && around.env.is_none() {
         return None;
     }
     let mut composed = document(source, around)?.root;
-    if let Some((with, _)) = with_imports(&composed, around) {
+    if let Some((with, _)) = with_files(&composed, around) {
         composed = with;
         let imports = composed.get("imports").map(Node::items).unwrap_or_default();
         let aliases: Vec<String> =
@@ -375,9 +380,14 @@ impl Composer<'_> {
     }
 }
 
-/// What imports bring in, ready to be used under `<alias>.<name>`.
-pub(crate) fn with_imports(root: &Node, around: &Setting) -> Option<(Node, Vec<Diagnostic>)> {
-    let imports = root.get("imports").map(Node::items).filter(|imports| !imports.is_empty())?;
+/// What other files bring in: parts of libraries, ready to be used under `<alias>.<name>`, and prompts and scripts that stand
+/// in files of their own. `None` for a document that names no files.
+pub(crate) fn with_files(root: &Node, around: &Setting) -> Option<(Node, Vec<Diagnostic>)> {
+    let imports = root.get("imports").map(Node::items).unwrap_or_default();
+    let inline = BLOCKS.iter().filter_map(|block| root.get(block)).any(|block| inline::is_wanted("", block));
+    if imports.is_empty() && !inline {
+        return None;
+    }
     let mut composer = Composer {
         around,
         diagnostics: Vec::new(),
@@ -431,6 +441,10 @@ pub(crate) fn with_imports(root: &Node, around: &Setting) -> Option<(Node, Vec<D
                 None => finding,
             });
         }
+    }
+    if let (true, NodeKind::Mapping(entries)) = (inline, &mut root.kind) {
+        let blocks = entries.iter_mut().filter(|entry| BLOCKS.contains(&entry.name()));
+        blocks.for_each(|entry| composer.inline("", &mut entry.value));
     }
     Some((root, composer.diagnostics))
 }

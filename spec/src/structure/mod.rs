@@ -20,6 +20,15 @@ pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
     let mut walker = Walker { source, diagnostics: Vec::new() };
     let start = root.entries().first().map_or(root.range, |entry| entry.key.range);
     let place = Place { path: Path::default(), anchor: start, announced: false };
+    let kinds: Vec<&'static str> = Kind::ALL.into_iter().map(Kind::word).collect();
+    if let Some(entry) = root.entry("kind")
+        && entry.value.as_str().is_none_or(|word| !kinds.contains(&word))
+    {
+        // What the document is decides what else can stand in it.
+        let place = place.below(Segment::Key("kind".into()), entry.key.range);
+        walker.not_one_of(&entry.value, &kinds, &place);
+        return walker.diagnostics;
+    }
     walker.node(root, schema::root(Kind::of(root)), &place);
     if Kind::of(root) == Kind::Application {
         // That the whole of it is not executed says everything.
@@ -83,7 +92,8 @@ impl Walker<'_> {
     fn by_type(&mut self, node: &Node, branches: &'static [Value], place: &Place) {
         let type_of = |branch: &'static Value| {
             let branch = schema::resolve(branch);
-            branch.get("type").and_then(Value::as_str).unwrap_or("object")
+            let words = branch.as_object().and_then(schema::enum_words).is_some();
+            branch.get("type").and_then(Value::as_str).unwrap_or(if words { "string" } else { "object" })
         };
         let fitting = branches.iter().find(|branch| fits(node, type_of(branch)));
         match fitting {

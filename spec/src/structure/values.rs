@@ -5,11 +5,7 @@ use aikit_yaml::{Node, NodeKind, ScalarStyle};
 use serde_json::{Map, Value};
 
 use super::{Place, Walker, fits};
-use crate::{
-    roots::nearest,
-    schema::{self, Kind},
-    words,
-};
+use crate::{roots::nearest, schema, words};
 
 impl Walker<'_> {
     pub(super) fn scalar(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
@@ -81,9 +77,6 @@ impl Walker<'_> {
             return;
         };
         let is_kind = place.path.to_string() == "kind";
-        // What a document is decides what else can stand in it: the words of all kinds are meant.
-        let kinds: Vec<&'static str> = Kind::ALL.into_iter().map(Kind::word).collect();
-        let words = if is_kind { kinds.as_slice() } else { words };
         let code = if is_kind { codes::UNKNOWN_KIND } else { codes::INVALID_VALUE };
         let message = match words {
             [only] => format!("{} must be `{only}`", place.name()),
