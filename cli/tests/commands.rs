@@ -329,6 +329,77 @@ fn every_example_is_clean_and_has_a_suite_that_passes() {
     assert!(tests().count() >= 30);
 }
 
+/// The blocks of a page, by the heading above them.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let (mut heading, mut blocks, mut open) = (String::new(), Vec::new(), None::<String>);
+    for line in page.lines() {
+        match &mut open {
+            Some(text) if line == "```" => {
+                blocks.push((heading.clone(), std::mem::take(text)));
+                open = None;
+            }
+            Some(text) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            None if line == "```yaml" => open = Some(String::new()),
+            None => heading = line.strip_prefix("## ").map_or(heading, str::to_owned),
+        }
+    }
+    blocks
+}
+
+#[test]
+fn every_code_has_a_page_whose_examples_are_true() {
+    let home = Home::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/diagnostics");
+    let codes = home.json(&["explain"]);
+    let mut shown = 0;
+    for code in codes.as_array().unwrap() {
+        let (code, summary) = (code["code"].as_str().unwrap(), code["summary"].as_str().unwrap());
+        let page = std::fs::read_to_string(folder.join(format!("{code}.md"))).unwrap_or_default();
+        assert!(page.starts_with(&format!("# {code}\n\n{summary}\n\n")), "{code}: {page}");
+        for (heading, text) in blocks(&page) {
+            shown += 1;
+            home.write("example.yaml", &text);
+            let (_, found, _) = home.say(&["check", "example.yaml", "--format", "json"]);
+            let found: Vec<serde_json::Value> = serde_json::from_str(&found).unwrap();
+            if heading == "Wrong" {
+                assert!(found.iter().any(|one| one["code"] == code), "{code}: {found:#?}");
+            } else {
+                let fine = found.iter().all(|one| one["code"] != code && one["severity"] != "error");
+                assert!(fine, "{code}: {found:#?}");
+            }
+        }
+    }
+    assert!(shown > 110, "{shown}");
+    assert!(home.ok(&["explain", "ak0101"]).contains("## Right"));
+}
+
+/// Every document in the handbook is one that a person may copy.
+#[test]
+fn the_documents_of_the_handbook_are_sound() {
+    let home = Home::new();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let mut shown = 0;
+    for entry in std::fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(page) = std::fs::read_to_string(&entry) else { continue };
+        for (heading, text) in blocks(&page) {
+            // A piece of a document cannot stand alone.
+            if !["identity:", "kind:", "agent:"].iter().any(|key| text.contains(key)) {
+                continue;
+            }
+            shown += 1;
+            home.write("example.yaml", &text);
+            let (_, found, _) = home.say(&["check", "example.yaml", "--format", "json"]);
+            let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+            let fine = found.as_array().unwrap().iter().all(|one| one["severity"] != "error");
+            assert!(fine, "{}: {heading}\n{text}\n{found:#}", entry.display());
+        }
+    }
+    assert!(shown >= 10, "{shown}");
+}
+
 #[test]
 fn suites_say_what_is_not_as_expected() {
     let home = Home::new();

@@ -19,6 +19,20 @@ fn the_committed_schemas_are_up_to_date() {
 }
 
 #[test]
+fn the_committed_reference_is_up_to_date() {
+    for kind in Kind::ALL {
+        let name = format!("{}.md", kind.file_name());
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(&name);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, aikit_spec::schema::reference(kind)).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        let fresh = committed == aikit_spec::schema::reference(kind);
+        assert!(fresh, "docs/reference/{name} is stale: run `cargo xtask codegen`");
+    }
+}
+
+#[test]
 fn the_schemas_are_valid_schemas() {
     for kind in Kind::ALL {
         assert!(jsonschema::draft202012::meta::is_valid(&document_schema(kind)), "{kind:?}");

@@ -19,6 +19,18 @@ pub fn kernel() -> Done {
         .env("AIKIT_ECHO_BIN", format!("{target}/release/examples/echo_kernel")))
 }
 
+/// The check of documents beside ajv and check-jsonschema.
+pub fn check() -> Done {
+    run(&mut cargo(&["build", "--locked", "--release", "-p", "aikit-spec", "--example", "check-bench"]))?;
+    let target = metadata()?["target_directory"].as_str().unwrap_or_default().to_owned();
+    run(Command::new(python::peers()?)
+        .arg("tests/python/bench/check.py")
+        .current_dir(root())
+        .env("AIKIT_BIN", aikit(true)?)
+        .env("AIKIT_CHECK_BENCH", format!("{target}/release/examples/check-bench"))
+        .env("NODE_PATH", node::ajv()?))
+}
+
 /// The YAML front end beside other parsers.
 pub fn yaml() -> Done {
     run(&mut cargo(&["run", "--locked", "--release", "--quiet", "-p", "aikit-yaml", "--example", "yaml-bench"]))

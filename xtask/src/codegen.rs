@@ -23,15 +23,14 @@ pub fn write() -> Done {
         write(path, make().as_bytes())?;
     }
     for kind in ["agent", "application", "test-suite", "library", "overlay", "preset"] {
-        let schema = std::process::Command::new(aikit(false)?)
-            .args(["schema", kind])
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| format!("aikit schema: {error}"))?;
-        if !schema.status.success() {
-            return Err("aikit schema failed".to_owned());
-        }
-        write(&format!("schemas/{kind}.schema.json"), &schema.stdout)?;
+        let program = aikit(false)?;
+        let printed = |args: &[&str]| {
+            let done = std::process::Command::new(&program).arg("schema").args(args).stderr(Stdio::inherit()).output();
+            let done = done.map_err(|error| format!("aikit schema: {error}"))?;
+            if done.status.success() { Ok(done.stdout) } else { Err("aikit schema failed".to_owned()) }
+        };
+        write(&format!("schemas/{kind}.schema.json"), &printed(&[kind])?)?;
+        write(&format!("docs/reference/{kind}.md"), &printed(&[kind, "--reference"])?)?;
     }
     Ok(())
 }
@@ -47,13 +46,13 @@ pub fn stale() -> Done<Vec<String>> {
 
 fn diagnostics() -> String {
     let mut page = String::from(
-        "# Diagnostic codes\n\nEvery finding has a code that never changes its meaning. `aikit explain CODE` says the same as \
-         this page.\nWritten by `cargo xtask codegen` from the table in `core/src/codes.rs`.\n\n\
+        "# Diagnostic codes\n\nEvery finding has a code that never changes its meaning, and a page with a wrong and a right \
+         example, which\n`aikit explain CODE` prints.\nWritten by `cargo xtask codegen` from the table in `core/src/codes.rs`.\n\n\
          | code | severity | meaning |\n|---|---|---|\n",
     );
     for (code, severity, meaning) in codes::TABLE {
         // A String takes whatever is written to it.
-        let _ = writeln!(page, "| {code} | {} | {meaning} |", severity.as_str());
+        let _ = writeln!(page, "| [{code}](diagnostics/{code}.md) | {} | {meaning} |", severity.as_str());
     }
     page
 }

@@ -22,6 +22,7 @@ const USAGE: &str = "cargo xtask COMMAND
   codegen        write what is generated: schemas, reference pages
   vsix           package the extension for VS Code
   setup          install what the tests need, and nothing else
+  bench check    measure the check of documents beside ajv and check-jsonschema
   bench kernel   measure the kernel beside ipykernel
   bench lsp      measure the language server beside yaml-language-server
   bench yaml     measure the YAML front end beside other parsers
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::write(),
         ["vsix"] => test::vsix(),
         ["setup"] => python::tests().map(drop),
+        ["bench", "check"] => bench::check(),
         ["bench", "kernel"] => bench::kernel(),
         ["bench", "lsp"] => bench::lsp(),
         ["bench", "yaml"] => bench::yaml(),

@@ -73,6 +73,22 @@ pub fn yaml_language_server() -> Done<PathBuf> {
     Ok(program)
 }
 
+/// The folder of the packages that the check is measured beside.
+pub fn ajv() -> Done<PathBuf> {
+    const PACKAGES: [&str; 2] = ["ajv@8.20.0", "js-yaml@5.5.0"];
+    node()?;
+    let folder = cache()?.join(format!("ajv-{}", PACKAGES.join("-").replace(['@', '/'], "-")));
+    let modules = folder.join("node_modules");
+    if !modules.join("ajv").exists() {
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        run(Command::new("npm")
+            .args(["install", "--ignore-scripts", "--loglevel=error"])
+            .args(PACKAGES)
+            .current_dir(&folder))?;
+    }
+    Ok(modules)
+}
+
 /// A browser without a window.
 pub fn chromium() -> Done<PathBuf> {
     debian("chromium", &["chromium"])?;

@@ -14,6 +14,11 @@ pub fn tests() -> Done<PathBuf> {
     environment("tests", &root().join("tests/python/requirements.txt"))
 }
 
+/// The environment of the programs that ours is measured beside; gives its interpreter.
+pub fn peers() -> Done<PathBuf> {
+    environment("peers", &root().join("tests/python/bench/requirements.txt"))
+}
+
 /// The environment of JupyterLab; gives its folder.
 pub fn lab() -> Done<PathBuf> {
     let python = environment("lab", &root().join("tests/python/requirements-lab.txt"))?;

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::Outcome;
 use crate::{argv::Format, context::Context, exit::Exit, failure::Failure, render};
 
+include!(concat!(env!("OUT_DIR"), "/explanations.rs"));
+
 /// Arguments of `aikit explain`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,7 +23,9 @@ pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
     let code: DiagnosticCode = given.parse().map_err(|_| unknown(given))?;
     let (severity, summary) = (code.severity(), code.summary());
     if context.format == Format::Json {
-        return Ok(Outcome::ok(render::pretty(&entry(code, severity, summary))));
+        let mut entry = entry(code, severity, summary);
+        entry["page"] = page(code).into();
+        return Ok(Outcome::ok(render::pretty(&entry)));
     }
     let effect = match severity {
         Severity::Error => "The document is refused.",
@@ -29,7 +33,15 @@ pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
         Severity::Information => "The document is accepted; this is worth knowing.",
         Severity::Hint => "The document is accepted; this is a suggestion.",
     };
-    Ok(Outcome::ok(format!("{code} ({}, {})\n\n{summary}\n{effect}\n", severity.as_str(), area(code))))
+    // The page begins with the code and the meaning, which stand here already.
+    let page = page(code).and_then(|page| page.split_once(summary)).map_or("", |(_, rest)| rest.trim_start());
+    Ok(Outcome::ok(format!("{code} ({}, {})\n\n{summary}\n{effect}\n\n{page}", severity.as_str(), area(code))))
+}
+
+/// The page of a code.
+fn page(code: DiagnosticCode) -> Option<&'static str> {
+    let code = code.to_string();
+    PAGES.iter().find(|(name, _)| *name == code).map(|(_, page)| *page)
 }
 
 fn list(format: Format) -> String {

@@ -11,6 +11,9 @@ pub struct Args {
     /// The document kind
     #[arg(value_enum, default_value_t)]
     pub kind: Kind,
+    /// Print the reference for readers instead, as Markdown
+    #[arg(long)]
+    pub reference: bool,
 }
 
 /// Document kinds.
@@ -43,5 +46,5 @@ pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
         Kind::Overlay => schema::Kind::Overlay,
         Kind::Preset => schema::Kind::Preset,
     };
-    Ok(Outcome::ok(schema::document_schema_json(kind)))
+    Ok(Outcome::ok(if args.reference { schema::reference(kind) } else { schema::document_schema_json(kind) }))
 }

@@ -140,6 +140,7 @@ pub fn bundle(source: &str, around: &Setting) -> Option<String> {
     let imports = root.get("imports").is_some_and(|imports| !imports.items().is_empty());
     let extends = root.get("extends").and_then(Node::as_str).is_some_and(is_path);
     let files = BLOCKS.iter().filter_map(|block| root.get(block)).any(|block| inline::is_wanted("", block));
+    // Schemas by name are looked up whenever the document is read: they stand in it.
     if !imports && !extends && !files && around.env.is_none() {
         return None;
     }
@@ -193,6 +194,7 @@ pub(crate) fn compose(text: &str, root: &Node, around: &Setting) -> Composed {
         layers: Vec::new(),
         trail: vec![around.path.clone()],
         anchor: None,
+        expanded: 0,
     };
     composer.layers.push(Layer { label: "this document".into(), text: text.into(), root: root.clone() });
     let mut composed = composer.extended(root.clone(), &around.path.clone());
@@ -219,6 +221,8 @@ struct Composer<'a> {
     trail: Vec<String>,
     /// The place in the document that a person has before them, while others are looked at.
     anchor: Option<TextRange>,
+    /// How many names of schemas have been replaced.
+    expanded: usize,
 }
 
 impl Composer<'_> {
@@ -385,7 +389,8 @@ impl Composer<'_> {
 pub(crate) fn with_files(root: &Node, around: &Setting) -> Option<(Node, Vec<Diagnostic>)> {
     let imports = root.get("imports").map(Node::items).unwrap_or_default();
     let inline = BLOCKS.iter().filter_map(|block| root.get(block)).any(|block| inline::is_wanted("", block));
-    if imports.is_empty() && !inline {
+    let schemas = inline::names_schemas(root);
+    if imports.is_empty() && !inline && !schemas {
         return None;
     }
     let mut composer = Composer {
@@ -394,6 +399,7 @@ pub(crate) fn with_files(root: &Node, around: &Setting) -> Option<(Node, Vec<Dia
         layers: Vec::new(),
         trail: vec![around.path.clone()],
         anchor: None,
+        expanded: 0,
     };
     let mut root = root.clone();
     let mut names: BTreeMap<&str, TextRange> = BTreeMap::new();
@@ -441,6 +447,10 @@ pub(crate) fn with_files(root: &Node, around: &Setting) -> Option<(Node, Vec<Dia
                 None => finding,
             });
         }
+    }
+    if let (true, NodeKind::Mapping(entries)) = (schemas, &mut root.kind) {
+        let named = entries.iter().find(|entry| entry.name() == "schemas").map(|entry| entry.value.clone());
+        entries.iter_mut().for_each(|entry| composer.schemas(&mut entry.value, named.as_ref(), 0));
     }
     if let (true, NodeKind::Mapping(entries)) = (inline, &mut root.kind) {
         let blocks = entries.iter_mut().filter(|entry| BLOCKS.contains(&entry.name()));

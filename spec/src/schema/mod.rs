@@ -1,10 +1,12 @@
 //! The JSON Schema of the language, generated from the Rust types, and what editors ask of it.
 
+mod reference;
 pub mod view;
 mod walk;
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
+use aikit_core::Diagnostic;
 use aikit_yaml::Node;
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
@@ -21,6 +23,7 @@ use crate::{
     words,
 };
 
+pub use reference::reference;
 pub use view::{PropertyView, SchemaView, ValueView, at_path};
 pub(crate) use walk::walk_block;
 pub use walk::{Mark, walk};
@@ -143,6 +146,11 @@ fn references(schema: &'static Value, into: &mut BTreeSet<&'static str>) {
 /// The schema of a kind as a file: pretty, deterministic, with a line break at the end.
 pub fn document_schema_json(kind: Kind) -> String {
     format!("{:#}\n", document_schema(kind))
+}
+
+/// What a canonical document breaks of the schema of its kind: the structural part of [`check`](crate::check()) alone.
+pub fn violations(source: &str, root: &Node) -> Vec<Diagnostic> {
+    crate::structure::check(source, root)
 }
 
 /// Follows a `$ref` into the definitions.
