@@ -60,18 +60,24 @@ fn is_canonical(root: &Node, kind: Kind) -> bool {
     match kind {
         Kind::Agent => {}
         Kind::Application => {
-            return !entries.iter().any(|entry| matches!(entry.name(), "spec_version" | "spec" | "apiVersion"));
+            return !entries
+                .iter()
+                .any(|entry| is_bare_version(entry) || matches!(entry.name(), "spec" | "apiVersion"));
         }
-        _ => return !entries.iter().any(|entry| entry.name() == "spec_version"),
+        _ => return !entries.iter().any(is_bare_version),
     }
     let flat = schema::root(Kind::Agent).get("x-aikit-aliases").and_then(Value::as_object);
     root.entries().iter().all(|entry| {
         let inner = block_schema(entry.name()).and_then(|block| block.get("x-aikit-aliases")?.as_object());
         let renamed = |inner: &Map<String, Value>| entry.value.entries().iter().any(|e| inner.contains_key(e.name()));
-        entry.name() != "spec_version"
+        !is_bare_version(entry)
             && !flat.is_some_and(|flat| flat.contains_key(entry.name()))
             && !inner.is_some_and(renamed)
     })
+}
+
+fn is_bare_version(entry: &Entry) -> bool {
+    entry.name() == "spec_version" && entry.value.scalar().is_some_and(|scalar| scalar.text == "1.0.0")
 }
 
 /// The envelope `apiVersion`, `kind`, `metadata`, `spec` that other systems use: what stands in `spec` stands at the top.

@@ -95,8 +95,9 @@ pub(crate) fn suite(source: &str, root: &Node) -> Option<SuitePlan> {
 }
 
 fn cases(source: &str, list: Option<&Node>) -> Vec<CasePlan> {
+    let Some(list) = list else { return Vec::new() };
     let lines = LineIndex::new(source);
-    let nodes = list.map(Node::items).unwrap_or_default().iter();
+    let nodes = list.items().iter();
     let plan = |node: &Node| {
         let case: TestCase = aikit_yaml::from_node(node).ok()?;
         Some(CasePlan { case, range: node.range, line: lines.line_of(node.range.start as usize) })

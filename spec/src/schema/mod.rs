@@ -178,7 +178,7 @@ pub(crate) fn enum_words(object: &'static Map<String, Value>) -> Option<Vec<&'st
 
 /// The key whose value tells the mappings of a `oneOf` apart.
 pub(crate) fn discriminator(schema: &'static Value) -> Option<&'static str> {
-    let properties = schema.pointer("/oneOf/0/properties")?.as_object()?;
+    let properties = schema.get("oneOf")?.get(0)?.get("properties")?.as_object()?;
     properties.iter().find(|(_, schema)| schema.get("const").is_some()).map(|(key, _)| key.as_str())
 }
 

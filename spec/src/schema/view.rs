@@ -121,7 +121,7 @@ impl SchemaView {
             };
             self.values.extend(words.iter().map(|word| ValueView { value: word, description: meaning(word) }));
         } else if let Some(alternatives) = schema.get("oneOf").and_then(Value::as_array) {
-            self.one_of.extend(alternatives.iter().filter_map(|branch| branch.pointer("/required/0")?.as_str()));
+            self.one_of.extend(alternatives.iter().filter_map(|branch| branch.get("required")?.get(0)?.as_str()));
         }
         let required = |name: &str| {
             let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
@@ -176,8 +176,7 @@ pub(super) fn branches(schema: &'static Value, node: Option<&Node>) -> Vec<&'sta
     }
     if let (Some(tag), Some(union)) = (discriminator(schema), schema.get("oneOf").and_then(Value::as_array)) {
         let chosen = written.and_then(|node| node.get(tag)?.as_str());
-        let word =
-            |branch: &&'static Value| branch.pointer(&format!("/properties/{tag}/const")).and_then(Value::as_str);
+        let word = |branch: &&'static Value| branch.get("properties")?.get(tag)?.get("const")?.as_str();
         if let Some(branch) = union.iter().find(|branch| chosen.is_some() && word(branch) == chosen) {
             return vec![branch];
         }

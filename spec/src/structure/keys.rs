@@ -1,14 +1,14 @@
 //! Mappings: which keys they have, lack and should not have.
 
 use aikit_core::{Diagnostic, codes};
-use aikit_yaml::{Entry, Node, NodeKind, Segment};
+use aikit_yaml::{Entry, Node, NodeKind};
 use serde_json::{Map, Value};
 
 use super::{Place, Walker};
 use crate::{roots::nearest, schema, words};
 
 impl Walker<'_> {
-    pub(super) fn mapping(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
+    pub(super) fn mapping(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place<'_>) {
         let NodeKind::Mapping(entries) = &node.kind else { return self.wrong_type(node, &["object"], place) };
         let properties = object.get("properties").and_then(Value::as_object);
         let mut stray: Vec<&Entry> = Vec::new();
@@ -16,12 +16,11 @@ impl Walker<'_> {
             let name = entry.name();
             let schema = properties.and_then(|properties| properties.get(name));
             let schema = schema.or_else(|| pattern_property(object, name));
-            let mut below = place.below(Segment::Key(name.into()), entry.key.range);
+            let mut below = place.key(name, entry.key.range);
             let empty =
                 entry.value.is_null() || matches!(&entry.value.kind, NodeKind::Sequence(items) if items.is_empty());
             if schema.is_some() && !empty {
-                let what = below.path.to_string();
-                below.announced = self.announce(object, name, entry.key.range, place, &what);
+                below.announced = self.announce(object, name, entry.key.range, place, || below.path().to_string());
             }
             match schema.or_else(|| object.get("additionalProperties")) {
                 Some(Value::Bool(false)) => stray.push(entry),
@@ -37,7 +36,7 @@ impl Walker<'_> {
     }
 
     /// A key that cannot stand here.
-    fn stray_key(&mut self, entry: &Entry, node: &Node, object: &'static Map<String, Value>, place: &Place) {
+    fn stray_key(&mut self, entry: &Entry, node: &Node, object: &'static Map<String, Value>, place: &Place<'_>) {
         let (name, range) = (entry.name(), entry.key.range);
         let Some(properties) = object.get("properties").and_then(Value::as_object) else {
             // A mapping from names: the name breaks the rule of its names.
@@ -67,7 +66,7 @@ impl Walker<'_> {
     }
 
     /// Keys that must be there. A stray key that reads like one of them is its typo and excuses it.
-    fn required(&mut self, node: &Node, object: &'static Map<String, Value>, stray: &[&Entry], place: &Place) {
+    fn required(&mut self, node: &Node, object: &'static Map<String, Value>, stray: &[&Entry], place: &Place<'_>) {
         let required = object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         for key in required.filter(|key| node.get(key).is_none()) {
             self.missing(key, object, stray, place);
@@ -88,7 +87,7 @@ impl Walker<'_> {
         }
     }
 
-    fn missing(&mut self, key: &str, object: &'static Map<String, Value>, stray: &[&Entry], place: &Place) {
+    fn missing(&mut self, key: &str, object: &'static Map<String, Value>, stray: &[&Entry], place: &Place<'_>) {
         if stray.iter().any(|entry| nearest(entry.name(), [key]).is_some()) {
             return;
         }
@@ -103,9 +102,9 @@ impl Walker<'_> {
     }
 
     /// Exactly one of several keys, as a step has exactly one kind.
-    fn alternatives(&mut self, node: &Node, object: &'static Map<String, Value>, stray: &[&Entry], place: &Place) {
+    fn alternatives(&mut self, node: &Node, object: &'static Map<String, Value>, stray: &[&Entry], place: &Place<'_>) {
         let Some(branches) = object.get("oneOf").and_then(Value::as_array) else { return };
-        let keys: Vec<&str> = branches.iter().filter_map(|branch| branch.pointer("/required/0")?.as_str()).collect();
+        let keys: Vec<&str> = branches.iter().filter_map(|branch| branch.get("required")?.get(0)?.as_str()).collect();
         let mut present = keys.iter().filter_map(|key| node.entry(key));
         let choices = || keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         match (present.next(), present.next()) {
@@ -126,7 +125,7 @@ impl Walker<'_> {
     }
 
     /// Reports the keys of a mapping without its tag that no branch knows; whether there were any.
-    pub(super) fn mistyped_keys(&mut self, node: &Node, branches: &'static [Value], place: &Place) -> bool {
+    pub(super) fn mistyped_keys(&mut self, node: &Node, branches: &'static [Value], place: &Place<'_>) -> bool {
         let known = |name: &str| {
             branches.iter().any(|branch| {
                 let branch = schema::resolve(branch);

@@ -19,13 +19,13 @@ use crate::schema::{self, Kind};
 pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
     let mut walker = Walker { source, diagnostics: Vec::new() };
     let start = root.entries().first().map_or(root.range, |entry| entry.key.range);
-    let place = Place { path: Path::default(), anchor: start, announced: false };
+    let place = Place::root(start);
     let kinds: Vec<&'static str> = Kind::ALL.into_iter().map(Kind::word).collect();
     if let Some(entry) = root.entry("kind")
         && entry.value.as_str().is_none_or(|word| !kinds.contains(&word))
     {
         // What the document is decides what else can stand in it.
-        let place = place.below(Segment::Key("kind".into()), entry.key.range);
+        let place = place.key("kind", entry.key.range);
         walker.not_one_of(&entry.value, &kinds, &place);
         return walker.diagnostics;
     }
@@ -42,22 +42,72 @@ pub(crate) fn check(source: &str, root: &Node) -> Vec<Diagnostic> {
     walker.diagnostics
 }
 
-/// Where a node stands.
-struct Place {
-    path: Path,
+/// Where a node stands. The way to it is put together only when something is said about it.
+struct Place<'p> {
+    outer: Option<&'p Place<'p>>,
+    step: Step<'p>,
     /// What is underlined for a finding about the node as a whole: its key, or its first line.
     anchor: TextRange,
     /// Whether an outer part has been announced as one that this version does not execute.
     announced: bool,
 }
 
-impl Place {
-    fn below(&self, segment: Segment, anchor: TextRange) -> Place {
-        Place { path: self.path.join(segment), anchor, announced: self.announced }
+/// The last step on the way to a node.
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    /// It is the document.
+    Root,
+    /// A key of a mapping.
+    Key(&'p str),
+    /// An item of a list.
+    Index(usize),
+}
+
+impl<'p> Place<'p> {
+    fn root(anchor: TextRange) -> Self {
+        Place { outer: None, step: Step::Root, anchor, announced: false }
+    }
+
+    fn key<'q>(&'q self, key: &'q str, anchor: TextRange) -> Place<'q>
+    where
+        'p: 'q,
+    {
+        Place { outer: Some(self), step: Step::Key(key), anchor, announced: self.announced }
+    }
+
+    fn index<'q>(&'q self, index: usize, anchor: TextRange) -> Place<'q>
+    where
+        'p: 'q,
+    {
+        Place { outer: Some(self), step: Step::Index(index), anchor, announced: self.announced }
+    }
+
+    fn path(&self) -> Path {
+        let mut segments = Vec::new();
+        let mut at = Some(self);
+        while let Some(place) = at {
+            match place.step {
+                Step::Root => {}
+                Step::Key(key) => segments.push(Segment::Key(key.to_owned())),
+                Step::Index(index) => segments.push(Segment::Index(index)),
+            }
+            at = place.outer;
+        }
+        segments.reverse();
+        Path(segments)
+    }
+
+    fn is_root(&self) -> bool {
+        matches!(self.step, Step::Root)
+    }
+
+    /// Whether it is this key of the document.
+    fn is_top(&self, key: &str) -> bool {
+        matches!(self.step, Step::Key(own) if own == key) && self.outer.is_some_and(Place::is_root)
     }
 
     fn name(&self) -> String {
-        if self.path.is_empty() { "the document".into() } else { format!("`{}`", self.path) }
+        if self.is_root() { "the document".into() } else { format!("`{}`", self.path()) }
     }
 }
 
@@ -67,7 +117,7 @@ struct Walker<'s> {
 }
 
 impl Walker<'_> {
-    fn node(&mut self, node: &Node, schema: &'static Value, place: &Place) {
+    fn node(&mut self, node: &Node, schema: &'static Value, place: &Place<'_>) {
         let schema = schema::resolve(schema);
         let Some(object) = schema.as_object() else { return };
         if let Some(branches) = object.get("anyOf").and_then(Value::as_array) {
@@ -89,7 +139,7 @@ impl Walker<'_> {
     }
 
     /// One of several schemas, told apart by the type of the value.
-    fn by_type(&mut self, node: &Node, branches: &'static [Value], place: &Place) {
+    fn by_type(&mut self, node: &Node, branches: &'static [Value], place: &Place<'_>) {
         let type_of = |branch: &'static Value| {
             let branch = schema::resolve(branch);
             let words = branch.as_object().and_then(schema::enum_words).is_some();
@@ -112,7 +162,7 @@ impl Walker<'_> {
         object: &'static Map<String, Value>,
         tag: &str,
         branches: &'static [Value],
-        place: &Place,
+        place: &Place<'_>,
     ) {
         let NodeKind::Mapping(_) = node.kind else { return self.wrong_type(node, &["object"], place) };
         let Some(entry) = node.entry(tag) else {
@@ -126,19 +176,24 @@ impl Walker<'_> {
             return;
         };
         let chosen = branches.iter().find(|branch| {
-            let word = schema::resolve(branch).pointer(&format!("/properties/{tag}/const"));
+            let word =
+                schema::resolve(branch).get("properties").and_then(|properties| properties.get(tag)?.get("const"));
             word.is_some_and(|word| *word == entry.value.to_json())
         });
         match chosen {
             Some(branch) => {
                 let word = entry.value.as_str().unwrap_or_default();
-                let what = format!("{}: {word}", place.path.join(Segment::Key(tag.into())));
-                let announced = self.announce(object, word, entry.value.range, place, &what);
-                self.node(node, branch, &Place { path: place.path.clone(), anchor: place.anchor, announced });
+                let what = || format!("{}: {word}", place.path().join(Segment::Key(tag.into())));
+                let announced = self.announce(object, word, entry.value.range, place, what);
+                self.node(
+                    node,
+                    branch,
+                    &Place { outer: place.outer, step: place.step, anchor: place.anchor, announced },
+                );
             }
             None => {
                 let words: Vec<&str> = schema::tag_values(branches, tag).collect();
-                let below = place.below(Segment::Key(tag.into()), entry.key.range);
+                let below = place.key(tag, entry.key.range);
                 self.not_one_of(&entry.value, &words, &below);
             }
         }
@@ -150,17 +205,19 @@ impl Walker<'_> {
         object: &'static Map<String, Value>,
         word: &str,
         range: TextRange,
-        place: &Place,
-        what: &str,
+        place: &Place<'_>,
+        what: impl FnOnce() -> String,
     ) -> bool {
         if place.announced {
             return true;
         }
         if schema::is_not_executed(object, word) {
+            let what = what();
             let message = format!("`{what}` is declared and not executed by this version");
             let help = "a run goes on as if it were not there";
             self.diagnostics.push(Diagnostic::new(codes::NOT_EXECUTED, range, message).with_help(help));
         } else if schema::is_not_supported(object, word) {
+            let what = what();
             let message = format!("`{what}` is declared and not executed by this version");
             let help = "a run fails when it comes to it";
             self.diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, range, message).with_help(help));
@@ -170,7 +227,7 @@ impl Walker<'_> {
         true
     }
 
-    fn sequence(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
+    fn sequence(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place<'_>) {
         let NodeKind::Sequence(items) = &node.kind else { return self.wrong_type(node, &["array"], place) };
         let bound = |key: &str| object.get(key).and_then(Value::as_u64).map(|n| n as usize);
         if let Some(least) = bound("minItems").filter(|least| items.len() < *least) {
@@ -184,7 +241,7 @@ impl Walker<'_> {
         let Some(schema) = object.get("items") else { return };
         for (index, item) in items.iter().enumerate() {
             let anchor = item.entries().first().map_or(item.range, |entry| entry.key.range);
-            self.node(item, schema, &place.below(Segment::Index(index), anchor));
+            self.node(item, schema, &place.index(index, anchor));
         }
     }
 }

@@ -8,12 +8,12 @@ use super::{Place, Walker, fits};
 use crate::{roots::nearest, schema, words};
 
 impl Walker<'_> {
-    pub(super) fn scalar(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place) {
+    pub(super) fn scalar(&mut self, node: &Node, object: &'static Map<String, Value>, place: &Place<'_>) {
         if let Some(words) = schema::enum_words(object) {
             if node.as_str().is_none_or(|text| !words.contains(&text)) {
                 self.not_one_of(node, &words, place);
             } else if let Some(word) = node.as_str() {
-                self.announce(object, word, node.range, place, &format!("{}: {word}", place.path));
+                self.announce(object, word, node.range, place, || format!("{}: {word}", place.path()));
             }
             return;
         }
@@ -42,7 +42,7 @@ impl Walker<'_> {
         }
     }
 
-    fn text(&mut self, node: &Node, text: &str, object: &'static Map<String, Value>, place: &Place) {
+    fn text(&mut self, node: &Node, text: &str, object: &'static Map<String, Value>, place: &Place<'_>) {
         if let Some(format) = object.get("x-aikit-format").and_then(Value::as_str).and_then(words::format) {
             if !(format.accepts)(text) {
                 let message = format!("{} must be {}", place.name(), format.rule);
@@ -68,7 +68,7 @@ impl Walker<'_> {
     }
 
     /// A value that is none of the allowed words.
-    pub(super) fn not_one_of(&mut self, node: &Node, words: &[&'static str], place: &Place) {
+    pub(super) fn not_one_of(&mut self, node: &Node, words: &[&'static str], place: &Place<'_>) {
         let quoted = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
         let Some(text) = node.scalar().map(|scalar| scalar.text.as_str()).filter(|_| !node.is_null()) else {
             let at = if node.range.is_empty() || node.is_null() { place.anchor } else { node.range };
@@ -76,7 +76,7 @@ impl Walker<'_> {
             self.diagnostics.push(Diagnostic::new(codes::WRONG_TYPE, at, message));
             return;
         };
-        let is_kind = place.path.to_string() == "kind";
+        let is_kind = place.is_top("kind");
         let code = if is_kind { codes::UNKNOWN_KIND } else { codes::INVALID_VALUE };
         let message = match words {
             [only] => format!("{} must be `{only}`", place.name()),
@@ -93,7 +93,7 @@ impl Walker<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    pub(super) fn wrong_type(&mut self, node: &Node, types: &[&str], place: &Place) {
+    pub(super) fn wrong_type(&mut self, node: &Node, types: &[&str], place: &Place<'_>) {
         let expected = types.iter().map(|ty| in_words(ty)).collect::<Vec<_>>().join(" or ");
         let message = format!("{} must be {expected}, not {}", place.name(), found(node));
         let whole = matches!(node.kind, NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Null);
