@@ -321,7 +321,7 @@ fn every_example_is_clean_and_has_a_suite_that_passes() {
         names.collect::<std::collections::BTreeSet<_>>()
     };
     let agents = names(".agent.yaml", Path::new(folder));
-    assert_eq!(agents, names(".test.yaml", &Path::new(folder).join("tests")));
+    assert_eq!(agents, names(".suite.yaml", &Path::new(folder).join("tests")));
     assert!(agents.len() >= 20, "{agents:?}");
     let told = home.json(&["test", folder]);
     let tests = || told.as_array().unwrap().iter().flat_map(|suite| suite["tests"].as_array().unwrap());
@@ -405,7 +405,7 @@ fn suites_say_what_is_not_as_expected() {
     let home = Home::new();
     home.write("a.agent.yaml", "identity: {agent_id: a, name: A}\nintegration: {tools: [calculate]}\n");
     home.write(
-        "a.test.yaml",
+        "a.suite.yaml",
         "kind: TestSuite
 agent: ./a.agent.yaml
 defaults: {stubs: {calculate: 7}}
@@ -418,21 +418,21 @@ cases:
   - {name: fails, script: [{error: provider.auth}], expect: {error: provider.timeout}}
 ",
     );
-    let (exit, out, _) = home.say(&["test", "a.test.yaml"]);
+    let (exit, out, _) = home.say(&["test", "a.suite.yaml"]);
     assert_eq!(exit, 4, "{out}");
     for line in [
-        "passed  a.test.yaml:5 says hello\n",
-        "failed  a.test.yaml:6 calls\n        calls is [{\"tool\":\"calculate\",\"args\":{\"expression\":\"1 + 1\"}}], expected",
+        "passed  a.suite.yaml:5 says hello\n",
+        "failed  a.suite.yaml:6 calls\n        calls is [{\"tool\":\"calculate\",\"args\":{\"expression\":\"1 + 1\"}}], expected",
         "        output is \"two\", expected \"three\"\n",
-        "failed  a.test.yaml:9 too little\n        script is \"1 replies were not asked for\"",
-        "failed  a.test.yaml:10 fails\n        error is \"provider.auth\", expected \"provider.timeout\"\n",
+        "failed  a.suite.yaml:9 too little\n        script is \"1 replies were not asked for\"",
+        "failed  a.suite.yaml:10 fails\n        error is \"provider.auth\", expected \"provider.timeout\"\n",
         "4 tests: 1 passed, 3 failed\n",
     ] {
         assert!(out.contains(line), "{line}\n{out}");
     }
-    let (_, out, _) = home.say(&["test", "a.test.yaml", "--tap", "--case", "says hello"]);
-    assert_eq!(out, "TAP version 14\nok 1 - a.test.yaml: says hello\n1..1\n");
-    assert_eq!(home.say(&["test", "a.test.yaml", "--case", "none"]).0, 3);
+    let (_, out, _) = home.say(&["test", "a.suite.yaml", "--tap", "--case", "says hello"]);
+    assert_eq!(out, "TAP version 14\nok 1 - a.suite.yaml: says hello\n1..1\n");
+    assert_eq!(home.say(&["test", "a.suite.yaml", "--case", "none"]).0, 3);
 }
 
 #[test]

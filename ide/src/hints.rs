@@ -2,6 +2,7 @@
 
 use aikit_core::TextRange;
 use aikit_spec::plan::{BehaviorPlan, StepKind, StepPlan};
+use aikit_spec::schema::Kind;
 use aikit_yaml::Node;
 
 use crate::{
@@ -110,6 +111,17 @@ pub fn lenses(snapshot: &Snapshot) -> Vec<Lens> {
     let mut lenses = Vec::new();
     let mut add = |range: TextRange, title: String, action: LensAction| lenses.push(Lens { range, title, action });
     let Some(root) = snapshot.root() else { return lenses };
+    let is_suite = Kind::of(root) == Kind::TestSuite;
+    for key in ["tests", "cases", "test"] {
+        let cases = root.entry(key).filter(|entry| !entry.merged && !entry.value.items().is_empty());
+        if let Some(cases) = cases.filter(|_| is_suite == (key == "cases")) {
+            add(cases.key.range, "Test".into(), LensAction::Test);
+        }
+    }
+    if let Some(agent) = root.entry("agent").filter(|_| !is_suite && root.entry("identity").is_none()) {
+        add(agent.key.range, "Run".into(), LensAction::Run { example: None });
+        add(agent.key.range, "Debug".into(), LensAction::Debug);
+    }
     if let Some(identity) = root.entry("identity").filter(|entry| !entry.merged) {
         let range = identity.key.range;
         add(range, "Run".into(), LensAction::Run { example: None });

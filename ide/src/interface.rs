@@ -14,6 +14,19 @@ pub struct Interface {
     pub inputs: Value,
     /// The examples.
     pub examples: Vec<Example>,
+    /// The cases of its tests.
+    pub cases: Vec<Case>,
+}
+
+/// A case of a test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub range: TextRange,
+    /// The inputs.
+    pub inputs: Value,
 }
 
 /// An example of a call.
@@ -27,10 +40,14 @@ pub struct Example {
     pub outputs: Option<Value>,
 }
 
-/// The interface of a document, as far as it can be read; nothing for a document that names no agent.
+/// The interface of a document, as far as it can be read; nothing for a document that names no agent. That of a suite holds
+/// its cases.
 pub fn interface(snapshot: &Snapshot) -> Option<Interface> {
     let root = snapshot.root()?;
-    let agent = root.get("identity")?.get("agent_id")?.as_str()?.to_owned();
+    let own = root.get("identity").and_then(|identity| identity.get("agent_id")).and_then(aikit_yaml::Node::as_str);
+    // The short form, and a suite, say it at the top.
+    let named = root.get("agent").and_then(aikit_yaml::Node::as_str);
+    let agent = own.or(named.map(|name| name.split('@').next().unwrap_or(name)))?.to_owned();
     let interface = root.get("interface");
     let inputs = interface.and_then(|interface| interface.get("inputs"));
     let examples = interface.and_then(|interface| interface.get("examples")).map(|examples| examples.items());
@@ -39,8 +56,15 @@ pub fn interface(snapshot: &Snapshot) -> Option<Interface> {
         inputs: node.get("inputs").map_or_else(|| json!({}), |inputs| inputs.to_json()),
         outputs: node.get("outputs").map(|outputs| outputs.to_json()),
     };
+    let cases = ["tests", "cases", "test"].iter().find_map(|key| root.get(key));
+    let case = |node: &aikit_yaml::Node| {
+        let inputs = node.get("input").or_else(|| node.get("in"));
+        let name = node.get("name")?.as_str()?.to_owned();
+        Some(Case { name, range: node.range, inputs: inputs.map_or_else(|| json!({}), |inputs| inputs.to_json()) })
+    };
     Some(Interface {
         agent,
+        cases: cases.map(|cases| cases.items()).unwrap_or_default().iter().filter_map(case).collect(),
         inputs: inputs.map_or_else(|| json!({ "type": "object" }), |inputs| inputs.to_json()),
         examples: examples.unwrap_or_default().iter().map(example).collect(),
     })

@@ -27,7 +27,7 @@ pub use crate::{
     hints::{Inlay, Lens, LensAction, Link, inlays, lenses, links},
     hover::{Hover, hover},
     index::{Occurrence, Role, Symbol, SymbolKind},
-    interface::{Example, Interface, interface},
+    interface::{Case, Example, Interface, interface},
     names::Surroundings,
     navigate::{RenameError, declared, definition, prepare_rename, references, rename, symbol_at},
     scripts::{Script, Signature, scripts, signature},

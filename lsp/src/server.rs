@@ -163,7 +163,15 @@ impl Backend {
                 })
             };
             let examples: Vec<Value> = found.examples.into_iter().map(example).collect();
-            Some(json!({ "agent": found.agent, "inputs": found.inputs, "examples": examples }))
+            let case = |case: aikit_ide::Case| {
+                json!({
+                    "name": case.name,
+                    "range": convert::range(&document.snapshot, case.range, state.offered.encoding),
+                    "inputs": case.inputs,
+                })
+            };
+            let cases: Vec<Value> = found.cases.into_iter().map(case).collect();
+            Some(json!({ "agent": found.agent, "inputs": found.inputs, "examples": examples, "cases": cases }))
         });
         Ok(found.await.flatten())
     }

@@ -68,6 +68,7 @@ export interface Interface {
   agent: string;
   inputs: Schema;
   examples: { range: { start: vscode.Position; end: vscode.Position }; inputs: Inputs; outputs?: unknown }[];
+  cases: { name: string; range: { start: vscode.Position; end: vscode.Position }; inputs: Inputs }[];
 }
 
 /** As much of JSON Schema as a form needs. */

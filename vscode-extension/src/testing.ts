@@ -1,11 +1,12 @@
-// The Test Explorer: the examples of interfaces, run by `aikit test`.
+// The Test Explorer: the examples and tests of agents, and suites, run by `aikit test`.
 
 import * as vscode from "vscode";
 import { interfaceOf } from "./client";
 import { say } from "./program";
 
 interface Tested {
-  example: number;
+  name: string;
+  example: number | null;
   line: number;
   result: "passed" | "ran" | "failed" | "errored";
   seconds: number;
@@ -46,33 +47,35 @@ export function register(context: vscode.ExtensionContext): void {
 }
 
 async function discover(): Promise<void> {
-  const files = await vscode.workspace.findFiles("**/*.{agent,aikit}.{yaml,yml}", "**/{node_modules,target}/**", 2000);
+  const files = await vscode.workspace.findFiles("**/*.{agent,aikit,suite}.{yaml,yml}", "**/{node_modules,target}/**", 2000);
   for (const file of files) {
     await describe(await vscode.workspace.openTextDocument(file));
   }
 }
 
-/** Lists the examples of a document. */
+/** Lists the examples and cases of a document. */
 async function describe(document: vscode.TextDocument): Promise<void> {
   const found = await interfaceOf(document).catch(() => undefined);
   if (found === undefined) {
     return;
   }
   const id = document.uri.toString();
-  if (!found || found.examples.length === 0) {
+  if (!found || found.examples.length + found.cases.length === 0) {
     controller.items.delete(id);
     return;
   }
   const parent = controller.items.get(id) ?? controller.createTestItem(id, found.agent, document.uri);
   parent.label = found.agent;
-  parent.children.replace(
-    found.examples.map((example, at) => {
-      const item = controller.createTestItem(`${id}#${at}`, `Example ${at + 1}`, document.uri);
-      item.description = JSON.stringify(example.inputs);
-      item.range = new vscode.Range(example.range.start.line, 0, example.range.end.line, 0);
-      return item;
-    }),
-  );
+  const item = (key: string, label: string, one: { inputs: unknown; range: { start: vscode.Position; end: vscode.Position } }): vscode.TestItem => {
+    const item = controller.createTestItem(`${id}#${key}`, label, document.uri);
+    item.description = JSON.stringify(one.inputs);
+    item.range = new vscode.Range(one.range.start.line, 0, one.range.end.line, 0);
+    return item;
+  };
+  parent.children.replace([
+    ...found.examples.map((example, at) => item(`example ${at}`, `Example ${at + 1}`, example)),
+    ...found.cases.map((one) => item(one.name, one.name, one)),
+  ]);
   controller.items.add(parent);
 }
 
@@ -109,8 +112,12 @@ async function runDocument(run: vscode.TestRun, parent: vscode.TestItem, items: 
   if (document.isDirty) {
     await document.save();
   }
-  const number = (item: vscode.TestItem): string => item.id.slice(item.id.lastIndexOf("#") + 1);
-  const said = await say(["test", uri.fsPath, "--format", "json", ...items.flatMap((item) => ["--example", number(item)])]);
+  const name = (item: vscode.TestItem): string => item.id.slice(uri.toString().length + 1);
+  const asked = (item: vscode.TestItem): string[] => {
+    const number = /^example (\d+)$/.exec(name(item));
+    return number ? ["--example", number[1]] : ["--case", name(item)];
+  };
+  const said = await say(["test", uri.fsPath, "--format", "json", ...items.flatMap(asked)]);
   let tests: Tested[] = [];
   try {
     tests = (JSON.parse(said.out) as { tests: Tested[] }[])[0]?.tests ?? [];
@@ -120,7 +127,7 @@ async function runDocument(run: vscode.TestRun, parent: vscode.TestItem, items: 
     return;
   }
   for (const item of items) {
-    const test = tests.find((test) => String(test.example) === number(item));
+    const test = tests.find((test) => test.name === name(item));
     const took = (test?.seconds ?? 0) * 1000;
     if (!test) {
       run.skipped(item);
@@ -149,7 +156,7 @@ export async function test(uri: vscode.Uri): Promise<void> {
   await describe(await vscode.workspace.openTextDocument(uri));
   const item = controller.items.get(uri.toString());
   if (!item) {
-    void vscode.window.showInformationMessage("The interface of this agent has no examples: `interface.examples` holds them.");
+    void vscode.window.showInformationMessage("This document has no tests: `tests` and `interface.examples` of an agent hold them, or a suite.");
     return;
   }
   await vscode.commands.executeCommand("workbench.panel.testResults.view.focus");

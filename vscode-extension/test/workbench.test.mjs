@@ -36,6 +36,13 @@ behavior:
       return: {words: '{{ steps.count.output }}'}
 `;
 
+const SUITE = `kind: TestSuite
+agent: ./flow.agent.yaml
+cases:
+  - {name: counts three, input: {text: a b c}, expect: {output: {words: 3}}}
+  - {name: counts none, input: {text: ""}, expect: {output: {words: 0}}}
+`;
+
 const NOTEBOOK = {
   nbformat: 4,
   nbformat_minor: 5,
@@ -51,6 +58,7 @@ before(async () => {
   bench = await open({
     "broken.agent.yaml": BROKEN,
     "flow.agent.yaml": FLOW,
+    "flow.suite.yaml": SUITE,
     "plain.yaml": FLOW.replace("agent_id: flow", "agent_id: plain"),
     "book.ipynb": JSON.stringify(NOTEBOOK),
   });
@@ -127,6 +135,14 @@ test("the examples are tests", async () => {
   await bench.page.locator(".test-explorer .monaco-list-row", { hasText: "flow" }).first().waitFor();
   await bench.page.locator(".test-explorer .codicon-testing-failed-icon").first().waitFor();
   await bench.page.getByText("1/2", { exact: true }).first().waitFor();
+});
+
+test("a suite is run from the explorer", async () => {
+  await bench.file("flow.suite.yaml");
+  await bench.command("aikit: Test Agent");
+  await bench.command("Testing: Focus on Test Explorer View");
+  await bench.page.locator(".test-explorer .monaco-list-row", { hasText: "./flow.agent.yaml" }).first().waitFor();
+  await bench.page.getByText("2/2", { exact: true }).first().waitFor();
 });
 
 test("the steps are drawn beside the editor", async () => {

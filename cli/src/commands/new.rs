@@ -29,7 +29,7 @@ pub struct Args {
     pub extends: bool,
 }
 
-/// Writes `AGENT.agent.yaml` and `AGENT.test.yaml`; nothing that exists is touched.
+/// Writes `AGENT.agent.yaml` and `AGENT.suite.yaml`; nothing that exists is touched.
 pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
     context.without_reports("new")?;
     let Some(agent) = &args.agent else { return Ok(presets(context)) };
@@ -54,7 +54,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
         "spec_version: aikit-v1.0.0\nkind: TestSuite\nagent: ./{file}\ncases:\n  - name: answers\n    input: {}\n",
         example(inputs.as_ref()),
     );
-    let files = [(args.folder.join(&file), document), (args.folder.join(format!("{id}.test.yaml")), suite)];
+    let files = [(args.folder.join(&file), document), (args.folder.join(format!("{id}.suite.yaml")), suite)];
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
         return Err(Failure::new(Exit::Refused, format!("{} exists already", path.display()))
             .with_help("choose another name, or remove the file"));
