@@ -3,7 +3,7 @@
 mod snippet;
 
 use aikit_core::TextRange;
-use aikit_spec::{expr, schema::view, template};
+use aikit_spec::{compose::PRESETS, expr, schema::view, template};
 use aikit_yaml::Segment;
 
 use crate::{
@@ -143,7 +143,8 @@ impl Place<'_> {
     }
 
     fn values(&self, path: &[Segment], token: TextRange) -> Vec<Completion> {
-        if let Some(language) = names::language_at(self.snapshot.root(), path) {
+        let language = names::language_at(self.snapshot.root(), path);
+        if let Some(language) = language.filter(|language| !matches!(*language, "extends" | "path" | "patch")) {
             return self.text_in(language, path, token);
         }
         let Some(view) = self.view(path) else { return Vec::new() };
@@ -160,6 +161,9 @@ impl Place<'_> {
             view.values.iter().map(|value| word(value.value, "", value.description)).collect();
         if view.type_name == "`true` or `false`" {
             found.extend([word("true", "", ""), word("false", "", "")]);
+        }
+        if view.language == Some("extends") {
+            found.extend(PRESETS.iter().map(|preset| word(preset.name, "preset", preset.description)));
         }
         let by_format = view.format.filter(|format| format.name == "agent-ref").map(|_| "agent");
         if let Some(namespace) = view.reference.or(by_format) {
@@ -191,6 +195,7 @@ impl Place<'_> {
         let before = self.text.get(token.start as usize..self.offset).unwrap_or("");
         let chain = Chain::before(before);
         let replace = TextRange::new(self.offset - chain.word.len(), self.offset);
+        let language = if language == "condition" { "cel" } else { language };
         match language {
             "lua" | "js" => {
                 let found = names::surface(&chain.owners);
@@ -319,6 +324,11 @@ mod tests {
     fn words_and_names_are_offered_as_values() {
         assert_eq!(labels("behavior:\n  type: ‸"), "chat sequential workflow state_machine state_graph");
         assert_eq!(labels("behavior:\n  type: se‸"), "sequential");
+        assert_eq!(labels("extends: ro‸"), "router");
+        assert_eq!(labels("kind: Te‸"), "TestSuite");
+        assert_eq!(labels("overlays:\n  prod:\n    intell‸"), "intelligence");
+        assert_eq!(labels("kind: TestSuite\ncases:\n  - name: a\n    exp‸"), "expect");
+        assert_eq!(labels("kind: Preset\ndocument:\n  behav‸"), "behavior");
         assert_eq!(behind("    - name: b\n      tool: ‸"), "calculate own");
         assert_eq!(behind("    - name: b\n      agent: gr‸"), "greeter");
         assert_eq!(behind("    - name: b\n      needs: [fi‸]"), "first");

@@ -35,7 +35,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     test_suite::TestCase,
-    words::{ExtendsText, FilePath, JsonSchemaObject, Name, Sha256Text},
+    words::{AgentPatch, ExtendsText, FilePath, JsonSchemaObject, Name, Sha256Text},
 };
 
 /// An agent: who it is, what goes in and out, which models and tools it uses, and what it does.
@@ -129,7 +129,7 @@ pub struct AgentDocument {
     pub extends: Option<ExtendsText>,
     /// What is different in an environment: name to what is merged over the document.
     #[serde(default)]
-    pub overlays: BTreeMap<Name, Map<String, Value>>,
+    pub overlays: BTreeMap<Name, AgentPatch>,
     /// What is to be expected of the agent.
     #[serde(default)]
     pub tests: Vec<TestCase>,

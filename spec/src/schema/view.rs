@@ -159,7 +159,10 @@ impl SchemaView {
 
 /// The forms that a value can have, narrowed by what is written.
 pub(super) fn branches(schema: &'static Value, node: Option<&Node>) -> Vec<&'static Value> {
-    let schema = resolve(schema);
+    let mut schema = resolve(schema);
+    if schema.get("x-aikit-language").and_then(Value::as_str) == Some("patch") {
+        schema = super::root(Kind::Agent);
+    }
     let written = node.filter(|node| !node.is_null());
     if let Some(union) = schema.get("anyOf").and_then(Value::as_array) {
         let fits = |branch: &&Value| {
