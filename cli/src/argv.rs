@@ -39,6 +39,9 @@ pub struct Global {
     /// The database; by default aikit.db in the user's data folder (or in AIKIT_HOME)
     #[arg(long, global = true, value_name = "FILE", env = "AIKIT_DB", hide_env_values = true)]
     pub db: Option<PathBuf>,
+    /// Bounds of every run, as `usd=1,max_wall=30s`; a document can only make them tighter
+    #[arg(long, global = true, value_name = "NAME=VALUE,…", env = "AIKIT_LIMITS", hide_env_values = true)]
+    pub limits: Option<String>,
     /// How results are written; sarif and github are for commands that report on documents
     #[arg(long, global = true, value_enum, default_value_t, env = "AIKIT_FORMAT", hide_env_values = true)]
     pub format: Format,
@@ -103,6 +106,9 @@ pub enum Command {
     Fork(commands::runs::Fork),
     /// Print the JSON Schema of a document kind
     Schema(commands::schema::Args),
+    /// Show what holds here, and where each value comes from
+    #[command(subcommand)]
+    Config(commands::config::Command),
     /// Store, list and promote the tenant's agents
     #[command(subcommand)]
     Spec(commands::spec::Command),

@@ -12,12 +12,13 @@ use aikit_runtime::{
     scripts::{ProcessScripts, ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
-use aikit_spec::CheckContext;
+use aikit_spec::{CheckContext, limits::LimitLayer};
 use aikit_storage::Database;
 use aikit_tools::BuiltinTools;
 
 use crate::{
     adapters::{secrets::TenantSecrets, store::StoreAdapter},
+    context::Context,
     exit::Exit,
     failure::Failure,
 };
@@ -52,6 +53,8 @@ pub struct Composition {
     pub model_scripts: Option<PathBuf>,
     /// `provider/model` for `ctx.ai` in cells.
     pub model: String,
+    /// Bounds of every run.
+    pub limits: Vec<LimitLayer>,
 }
 
 /// What any document can refer to here: providers and built-in tools.
@@ -66,11 +69,11 @@ pub fn surroundings() -> CheckContext {
 
 impl Composition {
     /// Scripted models are looked for in the working folder.
-    pub fn new(model: String) -> Result<Self, Failure> {
+    pub fn new(context: &Context, model: String) -> Result<Self, Failure> {
         let program = std::env::current_exe().map_err(|error| {
             Failure::new(Exit::Internal, format!("the program does not know where it lies: {error}"))
         })?;
-        Ok(Self { program, model_scripts: std::env::current_dir().ok(), model })
+        Ok(Self { program, model_scripts: std::env::current_dir().ok(), model, limits: context.profile.limits.clone() })
     }
 }
 
@@ -92,7 +95,7 @@ pub async fn engine(
         secrets: Arc::new(TenantSecrets::new(tenant.clone())),
         clock: Arc::new(SystemClock),
     };
-    Ok(Engine::new(ports, scope, tenant))
+    Ok(Engine::new(ports, scope, tenant).within(composition.limits.clone()))
 }
 
 /// A session for a scope.

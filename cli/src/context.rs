@@ -3,7 +3,11 @@
 use std::io::{self, IsTerminal};
 
 use aikit_core::{Scope, TenantId, codes};
-use aikit_spec::{CheckContext, roots::nearest};
+use aikit_spec::{
+    CheckContext,
+    limits::{LimitLayer, Limits},
+    roots::nearest,
+};
 use aikit_storage::{Database, NewTenant, TenantStore};
 
 use crate::{
@@ -92,12 +96,27 @@ impl Context {
         }))
     }
 
+    /// The bounds of every run that stand outside of documents: profile, environment and flags, and the tenant's.
+    pub async fn limit_layers(&self) -> Result<Vec<LimitLayer>, Failure> {
+        let database = self.database().await?;
+        let scope = self.scope(&database).await?;
+        let mut layers = self.profile.limits.clone();
+        let tenant = database.admin().tenants().await?.into_iter().find(|tenant| tenant.id == scope.tenant);
+        if let Some(limits) = tenant.as_ref().and_then(|tenant| tenant.config.get("limits")) {
+            let limits = Limits::read(limits)
+                .map_err(|problem| Failure::new(Exit::Refused, format!("tenant {}: {problem}", scope.tenant)))?;
+            layers.insert(0, LimitLayer { name: format!("tenant {}", scope.tenant), limits });
+        }
+        Ok(layers)
+    }
+
     /// What documents are checked against. Without a named tenant, one that a document names is not compared: checking
     /// a file does not depend on who runs the check.
     pub async fn check_context(&self) -> Result<CheckContext, Failure> {
         if let Some(named) = &self.profile.named_tenant {
             self.require_tenant(&self.database().await?, named).await?;
         }
-        Ok(CheckContext { tenant: self.profile.named_tenant.clone(), ..compose::surroundings() })
+        let limits = self.profile.limits.clone();
+        Ok(CheckContext { tenant: self.profile.named_tenant.clone(), limits, ..compose::surroundings() })
     }
 }

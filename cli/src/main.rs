@@ -79,6 +79,7 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
         Command::Resume(args) => serve(commands::runs::resume(&context, args)),
         Command::Fork(args) => serve(commands::runs::fork(&context, args)),
         Command::Check(args) => wait(commands::check::run(&context, args)),
+        Command::Config(command) => wait(commands::config::run(&context, command)),
         Command::Spec(command) => wait(commands::spec::run(&context, command)),
         Command::Tenant(command) => wait(commands::tenant::run(&context, command)),
         Command::Doctor(_) => wait(commands::doctor::run(&context)),

@@ -1,11 +1,14 @@
 //! Who acts and where their data lies, from flags and environment, without any configuration.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
 };
 
 use aikit_core::{TenantId, UserId, ids::MAX_SLUG};
+use aikit_spec::limits::{LimitLayer, Limits};
+use serde::Deserialize;
 
 use crate::{argv::Global, exit::Exit, failure::Failure};
 
@@ -20,6 +23,20 @@ pub struct Profile {
     pub own_tenant: TenantId,
     /// The acting user.
     pub user: UserId,
+    /// Bounds of every run: of the file, the environment and the flags.
+    pub limits: Vec<LimitLayer>,
+    /// Where each value comes from.
+    origins: BTreeMap<&'static str, String>,
+}
+
+/// The file of the profile, as far as it says something.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileFile {
+    tenant: Option<String>,
+    user: Option<String>,
+    db: Option<PathBuf>,
+    limits: Option<serde_json::Value>,
 }
 
 /// The environment, as far as it is looked at; a function so that tests can bring their own.
@@ -29,17 +46,74 @@ impl Profile {
     /// Puts flags, environment and the operating system's user together.
     pub fn resolve(global: &Global, env: Env<'_>, login: &str) -> Result<Self, Failure> {
         let own = slug(login);
+        let (path, file) = profile_file(env)?;
+        let file_name = path.display().to_string();
+        let mut origins = BTreeMap::new();
+        let mut pick = |key: &'static str, variable: &str, given: Option<String>, filed: Option<String>| {
+            let in_environment = env(variable).is_some_and(|value| given.as_deref() == value.to_str());
+            let origin = match (&given, &filed) {
+                (Some(_), _) if in_environment => format!("environment {variable}"),
+                (Some(_), _) => "flags".to_owned(),
+                (None, Some(_)) => file_name.clone(),
+                (None, None) => "default".to_owned(),
+            };
+            origins.insert(key, origin);
+            given.or(filed)
+        };
+        let named = pick("tenant", "AIKIT_TENANT", global.tenant.clone(), file.tenant);
+        let acting = pick("user", "AIKIT_USER", global.user.clone(), file.user);
+        let given_db = global.db.as_ref().map(|db| db.display().to_string());
+        let db = pick("db", "AIKIT_DB", given_db, file.db.map(|db| db.display().to_string()));
+        let mut limits = Vec::new();
+        if let Some(value) = &file.limits {
+            let read = Limits::read(value).map_err(|problem| Failure::usage(format!("{file_name}: {problem}")))?;
+            limits.push(LimitLayer { name: file_name.clone(), limits: read });
+        }
+        if let Some(text) = &global.limits {
+            let read = Limits::parse(text).map_err(|problem| Failure::usage(format!("--limits: {problem}")))?;
+            pick("limits", "AIKIT_LIMITS", Some(text.clone()), None);
+            let name = origins.get("limits").cloned().unwrap_or_default();
+            limits.push(LimitLayer { name, limits: read });
+        }
         let invalid = |error: aikit_core::InvalidId| {
             Failure::usage(error.to_string()).with_help("for example `acme` or `acme-research`")
         };
         let own_tenant = TenantId::new(own.clone()).map_err(invalid)?;
-        let named_tenant = global.tenant.clone().map(TenantId::new).transpose().map_err(invalid)?;
-        let user = UserId::new(global.user.clone().unwrap_or(own)).map_err(invalid)?;
-        let db = match &global.db {
-            Some(db) => db.clone(),
+        let named_tenant = named.map(TenantId::new).transpose().map_err(invalid)?;
+        let user = UserId::new(acting.unwrap_or(own)).map_err(invalid)?;
+        let db = match db {
+            Some(db) => PathBuf::from(db),
             None => data_folder(env)?.join("aikit.db"),
         };
-        Ok(Self { db, named_tenant, own_tenant, user })
+        Ok(Self { db, named_tenant, own_tenant, user, limits, origins })
+    }
+
+    /// Where a value comes from: `tenant`, `user` or `db`.
+    pub fn origin(&self, key: &str) -> &str {
+        self.origins.get(key).map_or("default", String::as_str)
+    }
+}
+
+/// The file of the profile: `AIKIT_CONFIG`, else `config.toml` in `AIKIT_HOME` or in the folder of configurations. One that is
+/// not there says nothing.
+fn profile_file(env: Env<'_>) -> Result<(PathBuf, ProfileFile), Failure> {
+    let named = env("AIKIT_CONFIG").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+    let folder = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let path = named.clone().or_else(|| Some(folder("AIKIT_HOME")?.join("config.toml")));
+    let path = path.or_else(|| Some(folder("XDG_CONFIG_HOME")?.join("aikit/config.toml")));
+    let path = path.or_else(|| Some(folder("HOME")?.join(".config/aikit/config.toml"))).unwrap_or_default();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match toml::from_str(&text) {
+            Ok(file) => Ok((path, file)),
+            Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            Ok((path, ProfileFile::default()))
+        }
+        Err(error) if path.as_os_str().is_empty() || error.kind() == std::io::ErrorKind::NotADirectory => {
+            Ok((path, ProfileFile::default()))
+        }
+        Err(error) => Err(Failure::usage(format!("{} cannot be read: {error}", path.display()))),
     }
 }
 
@@ -105,7 +179,7 @@ mod tests {
     }
 
     fn global() -> Global {
-        Global { tenant: None, user: None, db: None, format: Format::Human, color: Color::Auto }
+        Global { tenant: None, user: None, db: None, limits: None, format: Format::Human, color: Color::Auto }
     }
 
     #[test]

@@ -464,6 +464,29 @@ fn documents_are_put_together_and_compared() {
 }
 
 #[test]
+fn the_least_of_all_layers_holds_and_says_where_it_comes_from() {
+    let home = Home::new();
+    home.write("config.toml", "user = \"ada\"\n[limits]\nusd = 1.5\nllm_calls = 1\n");
+    home.write("acme.yaml", "limits: {usd: 0.5, tokens: 900}\n");
+    home.ok(&["tenant", "create", "acme", "--config", "acme.yaml"]);
+    home.write("two.yaml", "identity: {agent_id: two, name: Two}\ngovernance: {budget: {per_execution: {usd: 3, tokens: 100}}}\nbehavior:\n  steps:\n    - {name: one, llm: Hi.}\n    - {name: two, llm: Ho.}\n");
+    let told = home.ok(&["--tenant", "acme", "config", "show", "two.yaml", "--origin"]);
+    assert!(told.contains("user: ada  # ") && told.contains("config.toml\n"), "{told}");
+    assert!(told.contains("tenant: acme  # flags\n"), "{told}");
+    assert!(told.contains("limits.usd: 0.5  # tenant acme\n"), "{told}");
+    assert!(told.contains("limits.tokens: 100  # two.yaml\n"), "{told}");
+    let (exit, _, err) = home.say(&["run", "two.yaml"]);
+    assert!(exit == 4 && err.contains("budget.exceeded"), "one call is allowed by the profile: {err}");
+    let found = home.json(&["check", "two.yaml"]);
+    assert!(found.as_array().unwrap().iter().any(|one| one["code"] == "AK0504"), "{found:#}");
+    let (exit, _, err) = home.say(&["--limits", "usb=1", "check", "two.yaml"]);
+    assert!(exit == 2 && err.contains("did you mean `usd`?"), "{err}");
+    home.write("config.toml", "tennant = \"x\"\n");
+    let (exit, _, err) = home.say(&["config", "show"]);
+    assert!(exit == 2 && err.contains("tennant"), "{err}");
+}
+
+#[test]
 fn agents_begin_with_a_preset_and_old_ones_become_canonical() {
     let home = Home::new();
     assert!(home.ok(&["new"]).contains("router"));

@@ -15,6 +15,7 @@ pub mod diff;
 pub mod expr;
 #[cfg(test)]
 mod generated;
+pub mod limits;
 mod lower;
 mod memo;
 pub mod parts;
@@ -38,6 +39,8 @@ pub struct CheckContext {
     pub providers: Vec<String>,
     /// Built-in tools that can be used; empty means that they are not checked.
     pub builtins: Vec<BuiltinTool>,
+    /// The bounds of outer layers; the document can only make them tighter.
+    pub limits: Vec<limits::LimitLayer>,
     /// Where the document stands, and what is laid over it.
     pub around: compose::Setting,
 }

@@ -82,7 +82,7 @@ impl Launcher for Files {
 pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    let composition = Composition::new(compose::MODEL.to_owned())?;
+    let composition = Composition::new(context, compose::MODEL.to_owned())?;
     let launcher = Arc::new(Files { database, scope, composition });
     let (input, output) = args.wire.meet().await?;
     aikit_dap::serve(input, output, launcher).await;

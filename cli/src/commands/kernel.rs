@@ -118,7 +118,7 @@ pub async fn start(context: &Context, args: Start) -> Result<Outcome, Failure> {
     };
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    let composition = Composition::new(args.model)?;
+    let composition = Composition::new(context, args.model)?;
     let session = compose::session(&database, scope, "kernel", &composition).await?;
     let begun = |remote: Remote| {
         tokio::spawn(async move { signals(remote).await });

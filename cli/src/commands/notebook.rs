@@ -73,7 +73,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
     })?;
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    let session = compose::session(&database, scope, "notebook", &Composition::new(args.model.clone())?).await?;
+    let session =
+        compose::session(&database, scope, "notebook", &Composition::new(context, args.model.clone())?).await?;
     let options = RunOptions { timeout: args.timeout.map(Duration::from_secs), allow_errors: args.allow_errors };
     let show = context.format == Format::Human && !args.quiet;
     let mut open_line = false;

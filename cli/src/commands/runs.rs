@@ -99,7 +99,7 @@ pub struct Fork {
 async fn open(context: &Context) -> Result<Engine, Failure> {
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    compose::engine(&database, scope, "cli", &Composition::new(compose::MODEL.to_owned())?).await
+    compose::engine(&database, scope, "cli", &Composition::new(context, compose::MODEL.to_owned())?).await
 }
 
 /// The run of this id; `last` is the newest.

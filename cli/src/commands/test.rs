@@ -62,7 +62,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     context.without_reports("test")?;
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    let engine = compose::engine(&database, scope, "test", &Composition::new(compose::MODEL.to_owned())?).await?;
+    let engine =
+        compose::engine(&database, scope, "test", &Composition::new(context, compose::MODEL.to_owned())?).await?;
     let cancel = interrupts();
     let mut suites = Vec::new();
     let mut broken = String::new();

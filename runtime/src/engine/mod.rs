@@ -19,6 +19,7 @@ use aikit_core::{
 use aikit_spec::{
     CheckContext, Checked,
     compose::Setting,
+    limits::{LimitLayer, Limits},
     plan::{BehaviorPlan, Body, Plan, StepPlan},
 };
 use chrono::{DateTime, Utc};
@@ -67,6 +68,7 @@ pub struct Engine {
     ports: Ports,
     scope: Scope,
     tenant: TenantRecord,
+    limits: Vec<LimitLayer>,
 }
 
 /// How a run is to be executed.
@@ -111,7 +113,22 @@ impl RunReport {
 impl Engine {
     /// An engine for a scope whose tenant has been looked up.
     pub fn new(ports: Ports, scope: Scope, tenant: TenantRecord) -> Self {
-        Self { ports, scope, tenant }
+        // What a tenant's configuration says wrong is told where it is set; here it bounds nothing.
+        let own = tenant.config.get("limits").and_then(|limits| Limits::read(limits).ok());
+        let name = format!("tenant {}", tenant.id);
+        let limits = own.map(|limits| LimitLayer { name, limits }).into_iter().collect();
+        Self { ports, scope, tenant, limits }
+    }
+
+    /// The same engine within more bounds: no run goes beyond any of them.
+    pub fn within(mut self, limits: impl IntoIterator<Item = LimitLayer>) -> Self {
+        self.limits.extend(limits);
+        self
+    }
+
+    /// The bounds of every run, outermost layers first.
+    pub fn limits(&self) -> &[LimitLayer] {
+        &self.limits
     }
 
     /// The same engine with other models and credentials: nothing leaves the machine in a test.
@@ -140,6 +157,7 @@ impl Engine {
             tenant: Some(self.scope.tenant.clone()),
             providers: self.ports.models.names(),
             builtins: self.ports.tools.list(),
+            limits: self.limits.clone(),
             ..CheckContext::default()
         }
     }
@@ -237,6 +255,16 @@ impl Engine {
         // A child token: a run that reaches its wall time cancels itself and nothing else.
         let cancel = cancel.child_token();
         let mode = past.as_ref().map(Past::mode);
+        let plan = match mode {
+            // What has been is not judged anew.
+            Some(Mode::Replay) => plan,
+            _ if self.limits.is_empty() => plan,
+            _ => {
+                let mut plan = Plan::clone(&plan);
+                self.limits.iter().for_each(|layer| layer.limits.tighten(&mut plan.limits));
+                Arc::new(plan)
+            }
+        };
         let passage = Passage {
             run,
             limits: plan.limits.clone(),

@@ -1,10 +1,11 @@
 //! What the document may do: isolation, what is reached outside, rules for values.
 
-use aikit_core::{Diagnostic, codes};
+use aikit_core::{Diagnostic, Severity, codes};
 use aikit_yaml::Node;
 
 use super::{Checker, is_template};
 use crate::{
+    limits::{self, Limits},
     roots::Shape,
     words::{ToolGlob, glob_fits},
 };
@@ -15,6 +16,25 @@ impl<'a> Checker<'a> {
         self.grants();
         self.reached();
         self.guardrails();
+        self.outer_limits();
+    }
+
+    /// Bounds that are wider than an outer layer allows: the outer one holds.
+    fn outer_limits(&mut self) {
+        for (name, path) in limits::NAMES {
+            let Some(node) = self.at(path) else { continue };
+            let Ok(own) = Limits::read(&serde_json::json!({ name: node.to_json() })) else { continue };
+            let Some(own) = own.get(name) else { continue };
+            let outer = self.context.limits.iter().filter_map(|layer| Some((layer.limits.get(name)?, &layer.name)));
+            let Some((least, layer)) = outer.min_by(|one, other| one.0.total_cmp(&other.0)) else { continue };
+            if own > least {
+                let unit = if name == "max_wall" { " seconds" } else { "" };
+                let message = format!("`{name}` is wider than the {layer} allows: {least}{unit} holds");
+                let mut finding = Diagnostic::new(codes::LIMIT_EXCEEDED, node.range, message);
+                finding.severity = Severity::Warning;
+                self.push(finding);
+            }
+        }
     }
 
     /// Fields by which an author could loosen what the operator decides: the stricter side holds.
