@@ -5,6 +5,7 @@
 //! reads and does nothing about; `x-aikit-not-supported` those, and words, at which a run fails; `x-aikit-aliases` maps
 //! accepted spellings to the canonical one.
 
+mod actions;
 mod behavior;
 mod context;
 mod governance;
@@ -12,10 +13,13 @@ mod identity;
 mod integration;
 mod intelligence;
 mod interface;
+mod machine;
 mod memory;
 mod network;
 mod observability;
+mod steps;
 
+pub use actions::*;
 pub use behavior::*;
 pub use context::*;
 pub use governance::*;
@@ -23,9 +27,11 @@ pub use identity::*;
 pub use integration::*;
 pub use intelligence::*;
 pub use interface::*;
+pub use machine::*;
 pub use memory::*;
 pub use network::*;
 pub use observability::*;
+pub use steps::*;
 
 use std::collections::BTreeMap;
 
