@@ -41,6 +41,34 @@ pub enum Verdict {
     Errored(RunError),
 }
 
+impl Verdict {
+    /// The word for people and programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Ran => "ran",
+            Verdict::Failed(_) => "failed",
+            Verdict::Errored(_) => "errored",
+        }
+    }
+
+    /// What is wrong, a line each.
+    pub fn reasons(&self) -> Vec<String> {
+        let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+        match self {
+            Verdict::Passed | Verdict::Ran => Vec::new(),
+            Verdict::Errored(error) => vec![format!("[{}] {error}", error.code())],
+            Verdict::Failed(differences) => {
+                let told = differences.iter().map(|one| {
+                    let place = if one.path.is_empty() { "the result" } else { &one.path };
+                    format!("{place} is {}, expected {}", shown(one.actual.as_ref()), shown(one.expected.as_ref()))
+                });
+                told.collect()
+            }
+        }
+    }
+}
+
 /// A part of a result that is not the expected one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {

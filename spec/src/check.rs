@@ -48,10 +48,22 @@ pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Ch
             diagnostics,
         };
     };
-    if let Some(second) = documents.next() {
-        let message = "a file with several documents is not supported by this version";
-        let at = second.root.entries().first().map_or(second.range, |entry| entry.key.range);
-        diagnostics.push(Diagnostic::new(codes::NOT_SUPPORTED, at, message));
+    // A file may hold several documents; an agent among them is the one that is run.
+    let others: Vec<&Node> = documents.map(|document| &document.root).filter(|root| !root.is_null()).collect();
+    let is_agent = |root: &&Node| root.get("kind").is_none() && root.entry("identity").is_some();
+    let (root, others) = match others.iter().position(is_agent) {
+        Some(at) if Kind::of(root) != Kind::Agent => {
+            let rest: Vec<&Node> = others.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, root)| *root).collect();
+            (others[at], [vec![root], rest].concat())
+        }
+        _ => (root, others),
+    };
+    if !broken {
+        for root in others {
+            let stages = stages(source, root, context);
+            diagnostics.extend(judged(source, &stages.root, context, &stages));
+            diagnostics.extend(stages.diagnostics);
+        }
     }
     let stages = stages(source, root, context);
     let root = &*stages.root;

@@ -176,3 +176,14 @@ def test_languages_share_values_and_nothing_else(connect):
     assert client.ok("%%lua\nvars.answer.value").result == "42.5"
     assert client.ok("%%js\ntypeof only_lua").result == "undefined"
     assert "answer" in client.ok("%vars").shown
+
+
+def test_a_suite_in_a_cell_is_run(connect):
+    client = connect("yaml")
+    client.ok("identity: {agent_id: suite-cell, name: Suite}\n")
+    suite = "kind: TestSuite\nagent: suite-cell\ncases:\n  - {name: one, script: [Hello], expect: {output: ~/hello/i}}\n  - {name: two, script: [Bye], expect: {output: Hello}}\n"
+    shown = client.ok(suite).of("execute_result")[0]["data"]
+    assert "passed  one\n" in shown["text/plain"] and "failed  two\n" in shown["text/plain"]
+    assert shown["text/plain"].endswith("1 of 2 passed") and "<table>" in shown["text/html"]
+    client.fails("kind: TestSuite\nagent: suite-cell\ncases: [{name: one, expct: {}}]\n", "AK0101")
+    assert "no errors" in client.ok("kind: Library\nname: parts\n").of("execute_result")[0]["data"]["text/plain"]

@@ -53,6 +53,9 @@ impl Launcher for Files {
         let engine = self.engine().await?;
         let checked = engine.check_at(&source.text, files::beside(path, None)).await;
         let Some(plan) = checked.plan else {
+            if !checked.has_errors() {
+                return Err(invalid(super::run::no_agent(path, checked.kind).message));
+            }
             let lines = LineIndex::new(&source.text);
             let all = checked.diagnostics.iter().filter(|finding| finding.is_error());
             let all: Vec<String> = all.map(|finding| render::plain(finding, path, &source.text, &lines)).collect();

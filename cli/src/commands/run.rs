@@ -13,7 +13,7 @@ use aikit_runtime::{
     event::RunEvent,
     view::{self, RunView},
 };
-use aikit_spec::plan::Plan;
+use aikit_spec::{plan::Plan, schema::Kind};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -139,7 +139,17 @@ pub async fn file_plan(
     let checked = engine.check_at(&source.text, files::beside(file, env)).await;
     match checked.plan {
         Some(plan) => Ok(Arc::new(plan)),
+        None if !checked.has_errors() => Err(no_agent(file, checked.kind)),
         None => Err(refused(context, Exit::Refused, source, checked.diagnostics)),
+    }
+}
+
+/// Only agents are run and stored.
+pub fn no_agent(file: &str, kind: Kind) -> Failure {
+    let failure = Failure::new(Exit::Refused, format!("{file} is a document of kind `{}`, not an agent", kind.word()));
+    match kind {
+        Kind::TestSuite => failure.with_help(format!("`aikit test {file}` runs its cases")),
+        _ => failure.with_help(format!("`aikit check {file}` says whether it is sound")),
     }
 }
 

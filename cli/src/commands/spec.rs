@@ -99,14 +99,17 @@ async fn put(context: &Context, file: &str, purpose: Purpose) -> Result<Outcome,
     let store = context.store().await?;
     let surroundings =
         CheckContext { tenant: Some(store.scope().tenant.clone()), around: setting.clone(), ..surroundings() };
-    let (plan, diagnostics) = match &source.unreadable {
-        Some(diagnostic) => (None, vec![diagnostic.clone()]),
+    let (plan, kind, diagnostics) = match &source.unreadable {
+        Some(diagnostic) => (None, None, vec![diagnostic.clone()]),
         None => {
             let checked = engine::check(&source.text, &surroundings, &compose::parsers()).await;
-            (checked.plan, checked.diagnostics)
+            (checked.plan, Some(checked.kind), checked.diagnostics)
         }
     };
     let mut report = Report { index: LineIndex::new(&source.text), source, diagnostics };
+    if let (None, false, Some(kind)) = (&plan, report.has_errors(), kind) {
+        return Err(super::run::no_agent(file, kind));
+    }
     let Some(plan) = plan else {
         let exit = if report.source.missing { Exit::NotFound } else { Exit::Refused };
         return Ok(Outcome { text: render::reports(&[report], context.format, context.color), exit });

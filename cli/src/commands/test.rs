@@ -168,7 +168,7 @@ fn tap(suites: &Suites<'_>) -> String {
             number += 1;
             let word = if test.is_ok() { "ok" } else { "not ok" };
             let _ = writeln!(out, "{word} {number} - {file}: {}", test.name.replace('#', "\\#"));
-            for reason in reasons(test) {
+            for reason in test.verdict.reasons() {
                 let _ = writeln!(out, "# {}", reason.replace('\n', " "));
             }
         }
@@ -179,40 +179,12 @@ fn tap(suites: &Suites<'_>) -> String {
 
 type Suites<'s> = [(&'s str, Vec<Tested>)];
 
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Passed => "passed",
-        Verdict::Ran => "ran",
-        Verdict::Failed(_) => "failed",
-        Verdict::Errored(_) => "errored",
-    }
-}
-
-fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), Value::to_string)
-}
-
-/// What is wrong with a test, a line each.
-fn reasons(tested: &Tested) -> Vec<String> {
-    match &tested.verdict {
-        Verdict::Passed | Verdict::Ran => Vec::new(),
-        Verdict::Errored(error) => vec![format!("[{}] {error}", error.code())],
-        Verdict::Failed(differences) => {
-            let told = differences.iter().map(|one| {
-                let place = if one.path.is_empty() { "the result" } else { &one.path };
-                format!("{place} is {}, expected {}", shown(one.actual.as_ref()), shown(one.expected.as_ref()))
-            });
-            told.collect()
-        }
-    }
-}
-
 fn as_json(suites: &Suites<'_>) -> Value {
     let documents = suites.iter().map(|(file, tested)| {
         let cases = tested.iter().map(|tested| {
             let mut case = json!({
-                "name": tested.name, "example": tested.example, "line": tested.line + 1, "result": word(&tested.verdict),
-                "run": tested.run, "seconds": tested.took.as_secs_f64(), "messages": reasons(tested),
+                "name": tested.name, "example": tested.example, "line": tested.line + 1, "result": tested.verdict.word(),
+                "run": tested.run, "seconds": tested.took.as_secs_f64(), "messages": tested.verdict.reasons(),
             });
             if let Verdict::Failed(differences) = &tested.verdict {
                 case["differences"] = differences
@@ -231,8 +203,8 @@ fn as_text(suites: &Suites<'_>) -> String {
     let mut out = String::new();
     for (file, tested) in suites {
         for test in tested {
-            let _ = writeln!(out, "{:<8}{file}:{} {}", word(&test.verdict), test.line + 1, test.name);
-            for reason in reasons(test) {
+            let _ = writeln!(out, "{:<8}{file}:{} {}", test.verdict.word(), test.line + 1, test.name);
+            for reason in test.verdict.reasons() {
                 let _ = writeln!(out, "        {reason}");
             }
         }
@@ -257,7 +229,7 @@ fn junit(suites: &Suites<'_>) -> String {
     };
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for (file, tested) in suites {
-        let of = |wanted: &str| tested.iter().filter(|test| word(&test.verdict) == wanted).count();
+        let of = |wanted: &str| tested.iter().filter(|test| test.verdict.word() == wanted).count();
         let time: f64 = tested.iter().map(|test| test.took.as_secs_f64()).sum();
         let _ = writeln!(
             out,
@@ -276,7 +248,7 @@ fn junit(suites: &Suites<'_>) -> String {
                 test.line + 1,
                 test.took.as_secs_f64(),
             );
-            let reasons = reasons(test);
+            let reasons = test.verdict.reasons();
             let Some(first) = reasons.first() else {
                 out.push_str("/>\n");
                 continue;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use aikit_core::{Diagnostic, LineIndex, TextRange, record::NewSpec, record::StoreError, render};
 use aikit_spec::{
     cell::CellParts,
-    plan::{BehaviorPlan, Plan},
+    plan::{BehaviorPlan, Plan, SuitePlan},
 };
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use crate::{
     cell::{CellError, MimeBundle},
     gate::store_error,
     journal::digest_text,
+    testing,
     view::escape,
 };
 
@@ -24,7 +25,16 @@ impl CellRun<'_> {
         // Places in the body become places in the cell.
         let findings: Vec<Diagnostic> = checked.diagnostics.iter().map(|d| shifted(d, parts.body_start)).collect();
         let refuse = || errors::diagnostics("SpecificationError", &self.request.name, &self.request.code, &findings);
-        let Some(plan) = checked.plan else { return Err(refuse()) };
+        if checked.has_errors() {
+            return Err(refuse());
+        }
+        if let Some(suite) = &checked.suite {
+            return self.suite(suite).await;
+        }
+        let Some(plan) = checked.plan else {
+            let text = format!("kind {}: no errors\n{}", checked.kind.word(), self.notes(&findings).trim_end());
+            return Ok(MimeBundle::from([("text/plain".to_owned(), Value::String(text.trim_end().to_owned()))]));
+        };
         let spec = NewSpec {
             agent: plan.agent.id.clone(),
             version: plan.agent.version.clone(),
@@ -44,6 +54,40 @@ impl CellRun<'_> {
         let notes = self.notes(&findings);
         let line = format!("{}@{} ({})", stored.agent, stored.version, stored.status.as_str());
         Ok(summary(&plan, &line, &notes))
+    }
+
+    /// Runs the cases of a suite and shows what became of each.
+    async fn suite(&self, suite: &SuitePlan) -> Result<MimeBundle, Box<CellError>> {
+        let engine = &self.session.engine;
+        let plan = engine.load(&suite.agent).await.map_err(errors::run)?;
+        let mut text = String::new();
+        let mut html = String::from("<table><tr><th>case</th><th>result</th><th>what is not as expected</th></tr>");
+        let mut failed = 0;
+        for case in &suite.cases {
+            let tested = testing::case(engine, &plan, case, &self.request.name, self.cancel.clone()).await;
+            let (word, reasons) = (tested.verdict.word(), tested.verdict.reasons());
+            failed += usize::from(!tested.is_ok());
+            // A String takes whatever is written to it.
+            let _ = writeln!(text, "{word:<8}{}", tested.name);
+            for reason in &reasons {
+                let _ = writeln!(text, "        {reason}");
+            }
+            let _ = write!(
+                html,
+                "<tr><td style=\"text-align:left\">{}</td><td>{word}</td><td style=\"text-align:left\">{}</td></tr>",
+                escape(&tested.name),
+                reasons.iter().map(|reason| escape(reason)).collect::<Vec<_>>().join("<br>"),
+            );
+            if self.cancel.is_cancelled() {
+                break;
+            }
+        }
+        html.push_str("</table>");
+        let _ = write!(text, "{} of {} passed", suite.cases.len() - failed, suite.cases.len());
+        Ok(MimeBundle::from([
+            ("text/plain".to_owned(), Value::String(text)),
+            ("text/html".to_owned(), Value::String(html)),
+        ]))
     }
 
     fn notes(&self, findings: &[Diagnostic]) -> String {
