@@ -446,6 +446,8 @@ fn documents_are_put_together_and_compared() {
     assert!(long.contains("identity.agent_id: \"heir\"  # this document:2\n"), "{long}");
     assert!(long.contains("identity.name: \"Base\"  # base.yaml:1\n"), "{long}");
     assert!(long.contains("behavior.steps[0].llm: \"Good day.\"  # overlay prod:6\n"), "{long}");
+    let short = home.ok(&["expand", "base.yaml", "--short"]);
+    assert!(short.starts_with("agent: base@1.0.0\nflow:\n"), "{short}");
     let (exit, out, _) = home.say(&["expand", "heir.yaml", "--env", "pord"]);
     assert!(exit == 1 && out.contains("did you mean `prod`?"), "{out}");
     assert!(home.ok(&["run", "heir.yaml", "--env", "prod"]).contains("Good day"));

@@ -1,7 +1,10 @@
 //! What something in a document means.
 
 use aikit_core::{TextRange, surface::member};
-use aikit_spec::schema::view::{self, SchemaView};
+use aikit_spec::{
+    compose::{self, PRESETS},
+    schema::view::{self, SchemaView},
+};
 use aikit_yaml::Segment;
 
 use crate::{
@@ -70,11 +73,32 @@ fn describe(snapshot: &Snapshot, path: &[Segment], range: TextRange) -> Option<H
     if let Some(default) = view.default {
         markdown.push_str(&format!("\n\nDefault: `{default}`"));
     }
+    if let Some(replaced) = replaced(snapshot, path) {
+        markdown.push_str(&format!("\n\n{replaced}"));
+    }
     Some(Hover { range, markdown })
 }
 
+/// What a value of this document stands over, in a document that is made of others.
+fn replaced(snapshot: &Snapshot, path: &[Segment]) -> Option<String> {
+    if !snapshot.text().contains("extends") {
+        return None;
+    }
+    let composed = compose::document(snapshot.text(), &snapshot.around().context.around)?;
+    let below = compose::Composed { layers: composed.layers.into_iter().skip(1).collect(), ..composed };
+    let origin = below.origin(path)?;
+    Some(format!("Lies over what {} says in line {}.", origin.layer, origin.line))
+}
+
 fn value(snapshot: &Snapshot, path: &[Segment], token: TextRange, offset: usize) -> Option<Hover> {
-    if let Some(language) = names::language_at(snapshot.root(), path) {
+    let language = names::language_at(snapshot.root(), path);
+    if language == Some("extends") {
+        let name = token.slice(snapshot.text()).trim_matches(['"', '\'']);
+        let preset = PRESETS.iter().find(|preset| Some(preset.name) == name.split('@').next())?;
+        let markdown = format!("**{}** {}\n\n{}", preset.name, preset.version, preset.description);
+        return Some(Hover { range: token, markdown });
+    }
+    if let Some(language) = language {
         return inside(snapshot, language, path, token, offset);
     }
     let view = view_at(snapshot, path)?;
@@ -159,6 +183,10 @@ mod tests {
         let said =
             say("behavior:\n  steps:\n    - name: a\n      script:\n        lua: |\n          ctx.storage.g‸et('k')\n");
         assert!(said.starts_with("get: `ctx.storage.get(key: string): any` / The value stored"), "{said}");
+        let said = say("extends: rou‸ter\nidentity: {agent_id: a, name: A}\n");
+        assert!(said.starts_with("router: **router** 1.0.0 / Finds out"), "{said}");
+        let said = say("extends: router\nidentity: {agent_id: a, name: A}\ninter‸face: {inputs: {type: object}}\n");
+        assert!(said.ends_with("Lies over what preset router@1.0.0 says in line 7."), "{said}");
         assert_eq!(say("# a rem‸ark\n"), "-");
     }
 }

@@ -3,12 +3,15 @@
 //! What is written keeps its place, so that a finding in the long form stands in the short line that it comes from.
 
 mod flow;
+mod fold;
 mod types;
 
 use aikit_core::{Diagnostic, TextRange};
 use aikit_yaml::{Entry, Node, NodeKind, Scalar, ScalarStyle};
 
 use crate::schema::Kind;
+
+pub use fold::fold;
 
 /// The keys of the short form.
 pub const KEYS: [&str; 11] = ["agent", "ask", "with", "use", "in", "out", "remember", "may", "limit", "flow", "test"];
@@ -54,7 +57,14 @@ pub(crate) fn expand(source: &str, root: &Node) -> Option<Expanded> {
                 writer.put(&["behavior", "steps"], steps, at);
             }
             "test" => writer.tests(value),
-            _ => writer.root.push(entry.clone()),
+            // A block of the long form beside what the short one says of it.
+            key => match find(&mut writer.root, &[key]) {
+                Some(known) => {
+                    let base = std::mem::replace(known, text_at("", at));
+                    *known = crate::compose::merge(base, value.clone());
+                }
+                None => writer.root.push(entry.clone()),
+            },
         }
     }
     let kind = NodeKind::Mapping(writer.root);

@@ -218,7 +218,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tree::{Entry, Scalar};
 
     #[test]
     fn documents_read_well() {
@@ -267,34 +266,10 @@ mod tests {
         })
     }
 
-    fn node(value: &Value) -> Node {
-        let kind = match value {
-            Value::Null => NodeKind::Null,
-            Value::Array(items) => NodeKind::Sequence(items.iter().map(node).collect()),
-            Value::Object(members) => NodeKind::Mapping(
-                members
-                    .iter()
-                    .map(|(key, value)| Entry {
-                        key: node(&Value::String(key.clone())),
-                        value: node(value),
-                        merged: false,
-                    })
-                    .collect(),
-            ),
-            Value::String(text) => NodeKind::Scalar(Scalar::implied(text.as_str())),
-            other => {
-                let mut scalar = Scalar::implied(other.to_string());
-                scalar.value = other.clone();
-                NodeKind::Scalar(scalar)
-            }
-        };
-        Node { range: aikit_core::TextRange::empty(0), tag: None, kind }
-    }
-
     proptest! {
         #[test]
         fn what_is_written_reads_as_it_was(value in value()) {
-            let text = emit(&node(&value));
+            let text = emit(&Node::from_json(&value));
             let parsed = crate::parse(&text);
             prop_assert!(parsed.is_valid(), "{text}\n{:?}", parsed.diagnostics);
             let read = parsed.documents.first().map_or(Value::Null, |document| document.root.to_json());

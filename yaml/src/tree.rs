@@ -200,6 +200,27 @@ impl Node {
         }
     }
 
+    /// A JSON value as a node that stands nowhere.
+    pub fn from_json(value: &Value) -> Node {
+        let kind = match value {
+            Value::Null => NodeKind::Null,
+            Value::Array(items) => NodeKind::Sequence(items.iter().map(Node::from_json).collect()),
+            Value::Object(members) => NodeKind::Mapping(
+                members
+                    .iter()
+                    .map(|(key, value)| Entry {
+                        key: Node::from_json(&Value::String(key.clone())),
+                        value: Node::from_json(value),
+                        merged: false,
+                    })
+                    .collect(),
+            ),
+            Value::String(text) => NodeKind::Scalar(Scalar::implied(text.as_str())),
+            other => NodeKind::Scalar(Scalar { value: other.clone(), ..Scalar::implied(other.to_string()) }),
+        };
+        Node { range: TextRange::empty(0), tag: None, kind }
+    }
+
     /// The map between the decoded text of this scalar and its source; nothing for other nodes.
     pub fn segments(&self, source: &str) -> Option<Segments> {
         let scalar = self.scalar()?;

@@ -1,7 +1,7 @@
 //! `aikit expand`: the long form of a document, with everything that it is made of.
 
 use aikit_core::LineIndex;
-use aikit_spec::compose;
+use aikit_spec::{compose, short};
 use aikit_yaml::{Node, NodeKind, Segment};
 use serde_json::json;
 
@@ -27,6 +27,9 @@ pub struct Args {
     /// Say behind every value where it comes from
     #[arg(long)]
     pub origin: bool,
+    /// The other way: print the short form, where the document fits in it
+    #[arg(long, conflicts_with = "origin")]
+    pub short: bool,
 }
 
 /// Prints the long form; what hinders it is a finding like any other.
@@ -49,6 +52,15 @@ pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
     if composed.diagnostics.iter().any(aikit_core::Diagnostic::is_error) {
         let diagnostics = composed.diagnostics;
         return refused(source, diagnostics);
+    }
+    if args.short {
+        let Some(folded) = short::fold(&composed.root) else {
+            return Err(Failure::new(Exit::Refused, format!("{} does not fit in the short form", args.file))
+                .with_help(
+                    "it says something that the short form has no words for; `aikit expand` prints the long one",
+                ));
+        };
+        return Ok(Outcome::ok(aikit_yaml::emit(&folded)));
     }
     if !args.origin {
         return Ok(Outcome::ok(match context.format {

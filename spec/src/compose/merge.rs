@@ -7,7 +7,7 @@ pub(super) const DELETE: &str = "!delete";
 
 /// Lays `over` over `base`: a key of both is merged, null or `!delete` removes, anything else replaces. The order is that of
 /// `base`, then what is new.
-pub(super) fn merge(base: Node, over: Node) -> Node {
+pub(crate) fn merge(base: Node, over: Node) -> Node {
     match (base.kind, over.kind) {
         (NodeKind::Mapping(base), NodeKind::Mapping(entries)) => {
             Node { range: over.range, tag: over.tag, kind: NodeKind::Mapping(merge_entries(base, entries)) }

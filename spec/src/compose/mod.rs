@@ -7,6 +7,8 @@ mod inline;
 mod merge;
 mod presets;
 
+pub(crate) use merge::merge;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use aikit_core::{Diagnostic, LineIndex, TextRange, codes};
@@ -209,7 +211,7 @@ pub(crate) fn overlaid(root: &Node) -> impl Iterator<Item = (&Entry, Node)> {
     let overlays = root.get("overlays").map(Node::entries).unwrap_or_default();
     overlays.iter().filter(|entry| matches!(entry.value.kind, NodeKind::Mapping(_))).map(|entry| {
         let (patch, _) = aliases::canonical_patch(&entry.value);
-        (entry, merge::merge(root.clone(), patch))
+        (entry, merge(root.clone(), patch))
     })
 }
 
@@ -238,7 +240,7 @@ impl Composer<'_> {
         let at = self.anchor.unwrap_or(node.range);
         let Some(mut base) = self.base(&name, at, path) else { return root };
         relocate(&mut base, at);
-        merge::merge(base, root)
+        merge(base, root)
     }
 
     /// What stands behind `extends`, itself composed.
@@ -356,7 +358,7 @@ impl Composer<'_> {
             let (mut patch, _) = aliases::canonical_patch(patch);
             self.layers.insert(0, Layer { label: path, text: text.as_str().into(), root: patch.clone() });
             relocate(&mut patch, start);
-            return merge::merge(composed, patch);
+            return merge(composed, patch);
         }
         let overlays = composed.get("overlays");
         let Some(patch) = overlays.and_then(|overlays| overlays.get(env)) else {
@@ -380,7 +382,7 @@ impl Composer<'_> {
         if let Some((text, root)) = written {
             self.layers.insert(0, Layer { label: format!("overlay {env}"), text, root });
         }
-        merge::merge(composed, patch)
+        merge(composed, patch)
     }
 }
 
