@@ -75,6 +75,7 @@ codes! {
     305 EXPRESSION_TYPE Error "The CEL expression has the wrong type here.";
     401 DATAFLOW_MISSING Error "The value that is read is never produced.";
     402 DATAFLOW_TYPE Error "The produced value does not fit its consumer.";
+    403 STATE_UNDECLARED Warning "The key is not part of the schema of the state.";
     501 TENANT_MISMATCH Error "The document names another tenant than the one it is used in.";
     502 TOOL_DENIED Error "The tool is used and denied at the same time.";
     503 SECRET_EXPOSED Error "A secret would reach a prompt, a log or the state.";

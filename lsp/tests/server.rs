@@ -214,7 +214,7 @@ async fn every_capability_answers() {
     let hints = client.result("textDocument/inlayHint", asked).await;
     assert_eq!(hints[0]["label"], "type: workflow", "{hints}");
     let interface = client.result("aikit/interface", document.clone()).await;
-    assert_eq!(interface, json!({ "agent": "a", "inputs": { "type": "object" }, "examples": [] }));
+    assert_eq!(interface, json!({ "agent": "a", "inputs": { "type": "object" }, "examples": [], "cases": [] }));
     let graph = client.result("aikit/graph", document.clone()).await;
     assert_eq!((&graph[0]["name"], &graph[1]["kind"]), (&json!("one"), &json!("llm")));
 

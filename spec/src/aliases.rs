@@ -80,6 +80,41 @@ fn is_bare_version(entry: &Entry) -> bool {
     entry.name() == "spec_version" && entry.value.scalar().is_some_and(|scalar| scalar.text == "1.0.0")
 }
 
+/// Steps in the form `name`, `agent`, `input`, `output: text`: the text names what of the state the output becomes.
+pub(crate) fn named_outputs(root: &mut Node) {
+    match &mut root.kind {
+        NodeKind::Mapping(entries) => {
+            let is_step = entries.iter().any(|entry| entry.name() == "name")
+                && entries.iter().any(|entry| entry.name() == "agent" && entry.value.as_str().is_some())
+                && !entries.iter().any(|entry| entry.name() == "save");
+            for entry in entries.iter_mut() {
+                match entry.value.as_str().map(str::to_owned) {
+                    Some(name) if is_step && entry.name() == "output" => {
+                        let at = entry.value.range;
+                        let implied =
+                            |text: &str| Node { range: at, tag: None, kind: NodeKind::Scalar(Scalar::implied(text)) };
+                        let saved = Entry { key: implied(&name), value: implied("output"), merged: false };
+                        entry.key.kind = NodeKind::Scalar(Scalar::implied("save"));
+                        entry.value.kind = NodeKind::Mapping(vec![saved]);
+                    }
+                    _ => named_outputs(&mut entry.value),
+                }
+            }
+        }
+        NodeKind::Sequence(items) => items.iter_mut().for_each(named_outputs),
+        NodeKind::Scalar(_) | NodeKind::Null => {}
+    }
+}
+
+/// Whether a document has steps of that form.
+pub(crate) fn names_outputs(root: &Node) -> bool {
+    root.get("agent").is_some_and(|agent| agent.as_str().is_some())
+        && root.get("output").is_some_and(|output| output.as_str().is_some())
+        && root.get("name").is_some()
+        || root.entries().iter().any(|entry| names_outputs(&entry.value))
+        || root.items().iter().any(names_outputs)
+}
+
 /// The envelope `apiVersion`, `kind`, `metadata`, `spec` that other systems use: what stands in `spec` stands at the top.
 fn unfold(entries: &mut Vec<Entry>) {
     entries.retain(|entry| entry.name() != "apiVersion");

@@ -115,6 +115,10 @@ fn stages<'n>(source: &str, root: &'n Node, context: &CheckContext) -> Stages<'n
         }
         None => aliases::canonical(source, root),
     };
+    let mut root = root;
+    if aliases::names_outputs(&root) {
+        aliases::named_outputs(root.to_mut());
+    }
     let foreign = ["extends", "imports"].into_iter().filter_map(|key| Some(root.entry(key)?.value.range)).collect();
     if Kind::of(&root) == Kind::Agent && compose::is_composed(&root, &context.around) {
         let composed = compose::compose(source, &root, &context.around);

@@ -28,7 +28,9 @@ pub(crate) mod rewrite;
 mod scope;
 
 use analysis::is_plain;
-pub use analysis::{Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath};
+pub use analysis::{
+    Analysis, Comparison, FunctionUse, Literal, ResultType, Segment, SegmentName, SyntaxError, VariablePath,
+};
 pub use nearest::nearest;
 pub(crate) use scope::{Wanted, missing, value_at};
 

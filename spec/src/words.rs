@@ -103,7 +103,8 @@ formats! {
     AgentRef = "agent-ref", "^[a-z0-9][a-z0-9-]{0,62}(@[0-9A-Za-z.+-]{1,64})?$", is_agent_ref,
         "the name of an agent such as `support`, or `support@1.2.0`";
     /// An address of an HTTP endpoint.
-    HttpUrl = "http-url", "^https?://[!-~]+$", is_http_url, "an address that begins with `http://` or `https://`";
+    HttpUrl = "http-url", "^(https?://[!-~]+|[$][{][A-Za-z_][A-Za-z0-9_]{0,127}(:-[!-|~]*)?[}])$", is_http_url,
+        "an address that begins with `http://` or `https://`, or `${NAME:-default}` for one in the environment";
 }
 
 /// The format of that name.
@@ -242,7 +243,18 @@ fn is_agent_ref(text: &str) -> bool {
     }
 }
 
+/// The name and the default of `${NAME:-default}`.
+pub fn environment(text: &str) -> Option<(&str, Option<&str>)> {
+    let inner = text.strip_prefix("${")?.strip_suffix('}')?;
+    let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
+    let sound = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b'}');
+    (is_env_name(name) && default.is_none_or(sound)).then_some((name, default))
+}
+
 fn is_http_url(text: &str) -> bool {
+    if environment(text).is_some() {
+        return true;
+    }
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()))
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aikit_core::{ErrorKind, RunError, record::Usage};
-use aikit_spec::plan::{ModelParametersPlan, ModelPlan};
+use aikit_spec::{
+    plan::{ModelParametersPlan, ModelPlan, SecretSource},
+    words::environment,
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +57,14 @@ pub(super) async fn call(
     })?;
     if let Some(source) = &model.secret {
         request.api_key = Some(ports.secrets.resolve(source)?);
+    }
+    // The journal holds what the document says; the address itself is known here only.
+    if let Some((name, default)) = request.base_url.as_deref().and_then(environment) {
+        request.base_url = Some(match (ports.secrets.resolve(&SecretSource::Env(name.to_owned())), default) {
+            (Ok(value), _) => value.reveal().to_owned(),
+            (Err(_), Some(default)) => default.to_owned(),
+            (Err(error), None) => return Err(error),
+        });
     }
     let mut sink = |delta: ModelDelta| {
         if let ModelDelta::Text(text) = delta {

@@ -7,7 +7,10 @@ use aikit_yaml::Node;
 use serde_json::Value;
 
 use super::{Checker, steps::bodies};
-use crate::expr;
+use crate::{
+    expr,
+    roots::{Comparison, Literal},
+};
 
 /// Longer products are of no use to anybody.
 const MANY: u64 = 1_000_000_000;
@@ -65,25 +68,42 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A comparison with a word that the value never is.
+    /// Comparisons with a word that the value never is, or with something of another type.
     pub(super) fn comparison(&mut self, node: &Node) {
-        let Some((path, literal)) =
-            node.as_str().and_then(|text| expr::check(text).ok()).and_then(|analysis| analysis.equality)
-        else {
-            return;
-        };
-        let path = path.to_string();
-        let Some(words) = self.schema_of(&path).and_then(|schema| words(&schema)) else { return };
-        if words.contains(&literal) {
-            return;
+        let Some(analysis) = node.as_str().and_then(|text| expr::check(text).ok()) else { return };
+        for Comparison { path, literal, equals } in analysis.comparisons {
+            let at = self.place(node, path.range);
+            let path = path.to_string();
+            let Some(schema) = self.schema_of(&path) else { continue };
+            if let (Literal::Text(word), Some(words)) = (&literal, words(&schema)) {
+                if equals && !words.contains(word) {
+                    let message = format!("`{path}` is never `{word}`");
+                    let finding = Diagnostic::new(codes::NEVER_TRUE, at, message);
+                    let nearest = crate::roots::nearest(word, words.iter().map(String::as_str));
+                    self.push(match nearest {
+                        Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
+                        None => finding.with_help(format!("it is one of {}", words.join(", "))),
+                    });
+                }
+                continue;
+            }
+            let is = match schema.get("type").and_then(Value::as_str) {
+                Some("string") => "a text",
+                Some("integer" | "number") => "a number",
+                Some("boolean") => "true or false",
+                _ => continue,
+            };
+            let with = match literal {
+                Literal::Text(_) => "a text",
+                Literal::Number => "a number",
+                Literal::Bool => "true or false",
+            };
+            if is != with {
+                let message = format!("`{path}` is {is}, and compared with {with}");
+                let code = if equals { codes::NEVER_TRUE } else { codes::EXPRESSION_TYPE };
+                self.push(Diagnostic::new(code, at, message));
+            }
         }
-        let message = format!("`{path}` is never `{literal}`");
-        let finding = Diagnostic::new(codes::NEVER_TRUE, node.range, message);
-        let nearest = crate::roots::nearest(&literal, words.iter().map(String::as_str));
-        self.push(match nearest {
-            Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
-            None => finding.with_help(format!("it is one of {}", words.join(", "))),
-        });
     }
 
     /// What a run uses up at worst, where the document sets a bound.

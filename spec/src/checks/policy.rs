@@ -7,7 +7,7 @@ use super::{Checker, is_template};
 use crate::{
     limits::{self, Limits},
     roots::Shape,
-    words::{ToolGlob, glob_fits},
+    words::{ToolGlob, environment, glob_fits},
 };
 
 impl<'a> Checker<'a> {
@@ -123,6 +123,11 @@ impl<'a> Checker<'a> {
         }
         for step in super::steps::all(self.root) {
             urls.extend(step.get("http").and_then(|http| http.get("url")));
+        }
+        let models = self.models.values().map(|model| model.node).collect::<Vec<_>>();
+        for url in models.into_iter().filter_map(|model| model.get("base_url")) {
+            let Some((name, _)) = url.as_str().and_then(environment) else { continue };
+            self.permitted(url, "env_allow", "environment variable", name);
         }
         for url in urls {
             let Some(host) = url.as_str().and_then(host) else { continue };

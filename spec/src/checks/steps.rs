@@ -230,7 +230,6 @@ impl<'a> Checker<'a> {
     fn step(&mut self, step: &'a Node, roots: Roots, before: &mut Vec<&'a str>) -> Roots {
         if let Some(when) = step.get("when") {
             self.condition(when, &roots);
-            self.comparison(when);
         }
         self.companions(step);
         self.cases(step);
@@ -256,6 +255,10 @@ impl<'a> Checker<'a> {
                 self.dynamic(value, &roots);
             }
         }
+        if let (Some(value), Some(schema)) = (step.get("return"), schema_value(self.at(&["interface", "outputs"]))) {
+            self.returned(value, &schema);
+        }
+        self.writes(step);
         if let Some(input) = step.get("input") {
             self.dynamic(input, &roots);
         }
@@ -268,7 +271,6 @@ impl<'a> Checker<'a> {
         for case in step.get("switch").map(Node::items).unwrap_or_default() {
             if let Some(when) = case.get("when") {
                 self.condition(when, &roots);
-                self.comparison(when);
             }
         }
         if let Some(over) = step.get("map").and_then(|map| map.get("over")) {
@@ -434,14 +436,16 @@ impl<'a> Checker<'a> {
                         None => diagnostic,
                     });
                 }
-                Some(property) if property.get("$ref").is_none() => self.covers(&entry.value, property, name),
+                Some(property) if property.get("$ref").is_none() => {
+                    self.covers(&entry.value, property, &format!("the tool `{name}`"));
+                }
                 _ => {}
             }
         }
     }
 
     /// An argument that is read from somewhere must always fit.
-    fn covers(&mut self, value: &Node, property: &Value, tool: &str) {
+    fn covers(&mut self, value: &Node, property: &Value, taker: &str) {
         let Some(text) = value.as_str() else { return };
         let Ok(analysis) = crate::template::check(text) else { return };
         let [path] = analysis.paths.as_slice() else { return };
@@ -452,8 +456,53 @@ impl<'a> Checker<'a> {
         }
         let Some(given) = self.schema_of(&path) else { return };
         if let Some(example) = super::covers::offending(&given, property) {
-            let message = format!("`{path}` may be {example}, which does not fit the tool `{tool}`");
+            let message = format!("`{path}` may be {example}, which does not fit {taker}");
             self.push(Diagnostic::new(codes::DATAFLOW_TYPE, value.range, message));
+        }
+    }
+
+    /// What ends the run must fit `interface.outputs`.
+    fn returned(&mut self, value: &Node, schema: &Value) {
+        if value.entries().is_empty() {
+            return self.covers(value, schema, "`interface.outputs`");
+        }
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        for key in required.filter(|key| value.get(key).is_none()) {
+            let at = value.entries().first().map_or(value.range, |entry| entry.key.range);
+            let message = format!("the result lacks `{key}`, which `interface.outputs` requires");
+            self.push(Diagnostic::new(codes::DATAFLOW_MISSING, at, message));
+        }
+        for entry in value.entries() {
+            let Some(property) = properties.get(entry.name()) else { continue };
+            if has_template(&entry.value) {
+                self.covers(&entry.value, property, "`interface.outputs`");
+            } else {
+                let what = format!("`{}` does not fit `interface.outputs`", entry.name());
+                self.fits(&entry.value, property, &what);
+            }
+        }
+    }
+
+    /// Keys of the state that its schema does not know.
+    fn writes(&mut self, step: &Node) {
+        let Some(schema) = schema_value(self.at(&["behavior", "state_schema"])) else { return };
+        let open = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+        let Some(properties) = schema.get("properties").and_then(Value::as_object).filter(|_| !open) else { return };
+        for key in ["set", "save"] {
+            for entry in step.get(key).map(Node::entries).unwrap_or_default() {
+                let path = entry.name().strip_prefix("state.").unwrap_or(entry.name());
+                let name = path.split('.').next().unwrap_or(path);
+                if properties.contains_key(name) {
+                    continue;
+                }
+                let message = format!("`state.{name}` is not part of `behavior.state_schema`, so nothing can read it");
+                let finding = Diagnostic::new(codes::STATE_UNDECLARED, entry.key.range, message);
+                self.push(match nearest(name, properties.keys().map(String::as_str)) {
+                    Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
+                    None => finding,
+                });
+            }
         }
     }
 

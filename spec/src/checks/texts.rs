@@ -66,6 +66,7 @@ impl Checker<'_> {
 
     /// A CEL expression that must give true or false.
     pub(super) fn condition(&mut self, node: &Node, roots: &Roots) {
+        self.comparison(node);
         if let Some(ResultType::NotBool(what)) = self.expression(node, roots) {
             let message = format!("a condition must give true or false, this gives {what}");
             self.push(Diagnostic::new(codes::EXPRESSION_TYPE, node.range, message));
@@ -114,7 +115,7 @@ impl Checker<'_> {
         steps.iter().any(|step| step.get("name").and_then(Node::as_str) == Some(name))
     }
 
-    fn place(&self, node: &Node, decoded: TextRange) -> TextRange {
+    pub(super) fn place(&self, node: &Node, decoded: TextRange) -> TextRange {
         node.place_in(self.source, decoded.start as usize..decoded.end as usize)
     }
 }

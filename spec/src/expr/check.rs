@@ -10,7 +10,8 @@ use super::parse::{Parsed, contained, parse};
 use crate::{
     memo::Memo,
     roots::{
-        Analysis, FunctionUse, ResultType, Segment, SegmentName, SyntaxError, VariablePath, nearest, rewrite::Rewritten,
+        Analysis, Comparison, FunctionUse, Literal, ResultType, Segment, SegmentName, SyntaxError, VariablePath,
+        nearest, rewrite::Rewritten,
     },
 };
 
@@ -206,11 +207,49 @@ impl Walk<'_> {
         self.rewritten.original(start, end)
     }
 
+    /// A comparison of a path with a literal; gives whether it was one.
+    fn comparison(&mut self, call: &CallExpr) -> bool {
+        const ORDER: [&str; 5] = [
+            operators::NOT_EQUALS,
+            operators::LESS,
+            operators::LESS_EQUALS,
+            operators::GREATER,
+            operators::GREATER_EQUALS,
+        ];
+        let equals = call.func_name == operators::EQUALS;
+        let [left, right] = call.args.as_slice() else { return false };
+        if !equals && !ORDER.contains(&call.func_name.as_str()) {
+            return false;
+        }
+        let literal = |node: &IdedExpr| match &node.expr {
+            Node::Literal(LiteralValue::String(text)) => Some(Literal::Text(text.to_string())),
+            Node::Literal(LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_)) => {
+                Some(Literal::Number)
+            }
+            Node::Literal(LiteralValue::Boolean(_)) => Some(Literal::Bool),
+            _ => None,
+        };
+        let (path, literal) = match (literal(left), literal(right)) {
+            (None, Some(literal)) if is_chain(left) => (left, literal),
+            (Some(literal), None) if is_chain(right) => (right, literal),
+            _ => return false,
+        };
+        let before = self.analysis.paths.len();
+        self.node(path);
+        // Names that the expression itself binds are not read from outside.
+        if let Some([path]) = self.analysis.paths.get(before..) {
+            let path = path.clone();
+            self.analysis.comparisons.push(Comparison { path, literal, equals });
+        }
+        true
+    }
+
     fn node(&mut self, node: &IdedExpr) {
         match &node.expr {
             Node::Unspecified | Node::Literal(_) => {}
             Node::Ident(_) | Node::Select(_) => self.read(node),
             Node::Call(call) if is_access(call) => self.read(node),
+            Node::Call(call) if self.comparison(call) => {}
             Node::Call(call) => {
                 let qualified = call.target.as_deref().and_then(namespace);
                 let name = match &qualified {

@@ -16,6 +16,8 @@ pub struct Analysis {
     pub result: ResultType,
     /// The path that the whole text is, where it is nothing else.
     pub result_path: Option<VariablePath>,
+    /// Every comparison of a path with a literal.
+    pub comparisons: Vec<Comparison>,
     /// The path and the text, where the whole expression compares the two.
     pub equality: Option<(VariablePath, String)>,
     /// Whether the text is exactly one `{{ … }}`, so that its value keeps its type. Always true for an expression.
@@ -39,6 +41,28 @@ impl Analysis {
     pub fn is_constant(&self) -> bool {
         self.paths.is_empty()
     }
+}
+
+/// A comparison of a path with a literal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// What is compared.
+    pub path: VariablePath,
+    /// With what.
+    pub literal: Literal,
+    /// Whether it asks for equality, rather than for order or difference.
+    pub equals: bool,
+}
+
+/// A literal of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Literal {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number,
+    /// True or false.
+    Bool,
 }
 
 /// A variable that is read, for example `steps.classify.output`.

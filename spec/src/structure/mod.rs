@@ -214,7 +214,10 @@ impl Walker<'_> {
         if schema::is_not_executed(object, word) {
             let what = what();
             let message = format!("`{what}` is declared and not executed by this version");
-            let help = "a run goes on as if it were not there";
+            let help = match place.is_top("kind") {
+                true => "it is checked and not run",
+                false => "a run goes on as if it were not there",
+            };
             self.diagnostics.push(Diagnostic::new(codes::NOT_EXECUTED, range, message).with_help(help));
         } else if schema::is_not_supported(object, word) {
             let what = what();

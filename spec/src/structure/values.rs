@@ -147,6 +147,10 @@ fn found(node: &Node) -> &'static str {
 
 /// The text with the changes that most likely make it fit: lower case, and hyphens for blanks.
 fn repaired(text: &str, format: &words::Format) -> Option<String> {
+    // An address in other letters is another address.
+    if format.name == "http-url" {
+        return None;
+    }
     let separator = if format.name == "slug" { '-' } else { '_' };
     let lower = text.trim().to_lowercase().replace([' ', '.'], &separator.to_string());
     let lower = if format.name == "slug" { lower.replace('_', "-") } else { lower };
