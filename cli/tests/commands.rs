@@ -448,8 +448,8 @@ fn documents_are_put_together_and_compared() {
     assert!(long.contains("behavior.steps[0].llm: \"Good day.\"  # overlay prod:6\n"), "{long}");
     let short = home.ok(&["expand", "base.yaml", "--short"]);
     assert!(short.starts_with("agent: base@1.0.0\nflow:\n"), "{short}");
-    let (exit, out, _) = home.say(&["expand", "heir.yaml", "--env", "pord"]);
-    assert!(exit == 1 && out.contains("did you mean `prod`?"), "{out}");
+    let (exit, _, err) = home.say(&["expand", "heir.yaml", "--env", "pord"]);
+    assert!(exit == 1 && err.contains("did you mean `prod`?"), "{err}");
     assert!(home.ok(&["run", "heir.yaml", "--env", "prod"]).contains("Good day"));
     // What is stored stands for itself.
     home.ok(&["spec", "create", "heir.yaml"]);

@@ -28,7 +28,11 @@ pub fn check(source: &str, context: &CheckContext) -> Checked {
 
 /// The same for a text that has been parsed already.
 pub fn check_parsed(source: &str, parsed: &Parsed, context: &CheckContext) -> Checked {
-    let broken = !parsed.is_valid();
+    // A template without quotes and a key that stands twice leave no gap: what they stand in can be judged.
+    let leaves_gap = |finding: &Diagnostic| {
+        finding.is_error() && !matches!(finding.code, codes::YAML_UNQUOTED_TEMPLATE | codes::YAML_DUPLICATE_KEY)
+    };
+    let broken = parsed.diagnostics.iter().any(leaves_gap);
     let mut diagnostics = parsed.diagnostics.clone();
     let mut documents = parsed.documents.iter();
     let Some(Document { root, .. }) = documents.next().filter(|document| !document.root.is_null()) else {

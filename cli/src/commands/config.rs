@@ -1,18 +1,10 @@
 //! `aikit config`: what holds here, and where each value comes from.
 
-use aikit_core::{Diagnostic, LineIndex};
 use aikit_spec::{compose, limits};
 use serde_json::{Value, json};
 
-use super::Outcome;
-use crate::{
-    argv::Format,
-    context::Context,
-    exit::Exit,
-    failure::Failure,
-    files, render,
-    source::{Report, Source},
-};
+use super::{Outcome, run::refused};
+use crate::{argv::Format, context::Context, exit::Exit, failure::Failure, files, render, source::Source};
 
 /// Subcommands of `aikit config`.
 #[derive(Debug, clap::Subcommand)]
@@ -97,17 +89,13 @@ type Bounds = Vec<(&'static str, f64, Value)>;
 /// The bounds that a document sets; one that cannot be read is reported as `check` does.
 fn document(context: &Context, file: &str, env: Option<String>) -> Result<Bounds, Failure> {
     let source = Source::read(file);
-    let refused = |source: Source, diagnostics: Vec<Diagnostic>| {
-        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
-        let report = Report { index: LineIndex::new(&source.text), source, diagnostics };
-        Failure::reported(exit, render::reports(&[report], context.format, context.color))
-    };
     if let Some(diagnostic) = source.unreadable.clone() {
-        return Err(refused(source, vec![diagnostic]));
+        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
+        return Err(refused(context, exit, source, vec![diagnostic]));
     }
     let Some(composed) = compose::document(&source.text, &files::beside(file, env)) else {
         let diagnostics = aikit_yaml::parse(&source.text).diagnostics;
-        return Err(refused(source, diagnostics));
+        return Err(refused(context, Exit::Refused, source, diagnostics));
     };
     let bounds = limits::NAMES.iter().filter_map(|(name, path)| {
         let node = path.iter().try_fold(&composed.root, |node, key| node.get(key))?;

@@ -1,19 +1,11 @@
 //! `aikit expand`: the long form of a document, with everything that it is made of.
 
-use aikit_core::LineIndex;
 use aikit_spec::{compose, short};
 use aikit_yaml::{Node, NodeKind, Segment};
 use serde_json::json;
 
-use super::Outcome;
-use crate::{
-    argv::Format,
-    context::Context,
-    exit::Exit,
-    failure::Failure,
-    files, render,
-    source::{Report, Source},
-};
+use super::{Outcome, run::refused};
+use crate::{argv::Format, context::Context, exit::Exit, failure::Failure, files, render, source::Source};
 
 /// Arguments of `aikit expand`.
 #[derive(Debug, clap::Args)]
@@ -36,22 +28,18 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
     context.without_reports("expand")?;
     let source = Source::read(&args.file);
-    let refused = |source: Source, diagnostics| {
-        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
-        let report = Report { index: LineIndex::new(&source.text), source, diagnostics };
-        Ok(Outcome { text: render::reports(&[report], context.format, context.color), exit })
-    };
     if let Some(diagnostic) = source.unreadable.clone() {
-        return refused(source, vec![diagnostic]);
+        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
+        return Err(refused(context, exit, source, vec![diagnostic]));
     }
     let setting = files::beside(&args.file, args.env.clone());
     let Some(composed) = compose::document(&source.text, &setting) else {
         let diagnostics = aikit_yaml::parse(&source.text).diagnostics;
-        return refused(source, diagnostics);
+        return Err(refused(context, Exit::Refused, source, diagnostics));
     };
     if composed.diagnostics.iter().any(aikit_core::Diagnostic::is_error) {
         let diagnostics = composed.diagnostics;
-        return refused(source, diagnostics);
+        return Err(refused(context, Exit::Refused, source, diagnostics));
     }
     if args.short {
         let Some(folded) = short::fold(&composed.root) else {

@@ -92,6 +92,47 @@ pub enum ToolSpec {
     Wasm(WasmTool),
 }
 
+/// Declares a tool: what every tool has, and behind it what is special about this one.
+macro_rules! tool {
+    ($(#[$meta:meta])* pub struct $name:ident $(<$code:ident>)? { $($fields:tt)* }) => {
+        #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+        $(#[$meta])*
+        pub struct $name $(<$code>)? {
+            /// The name by which models and steps call it.
+            pub name: Name,
+            /// What it is good for; models read it.
+            #[serde(default)]
+            pub description: String,
+            /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
+            #[serde(default)]
+            pub input: JsonSchemaObject,
+            /// JSON Schema (2020-12) of the result.
+            pub output: Option<JsonSchemaObject>,
+            /// What a call does to the world.
+            #[schemars(extend("default" = "write"))]
+            pub effect: Option<ToolEffect>,
+            /// Whether two calls do the same as one.
+            #[schemars(extend("default" = false))]
+            pub idempotent: Option<bool>,
+            /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
+            #[schemars(extend("default" = "never"))]
+            pub confirm: Option<ConditionText>,
+            /// How long a call may take; 30 seconds unless said otherwise.
+            pub timeout: Option<DurationText>,
+            /// Tries again when a call fails in a way that may pass.
+            pub retry: Option<Retry>,
+            /// Keeps results for a time.
+            pub cache: Option<Cache>,
+            /// What a call costs, in US dollars.
+            #[schemars(range(min = 0))]
+            pub cost: Option<f64>,
+            /// What a call gives where nothing may be called, as in tests.
+            pub mock: Option<serde_json::Value>,
+            $($fields)*
+        }
+    };
+}
+
 /// A tool that comes with aikit.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -123,356 +164,124 @@ pub struct BuiltinToolSpec {
     pub mock: Option<serde_json::Value>,
 }
 
-/// A tool written in Lua or JavaScript.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "{Code}Tool", extend("oneOf" = [{"required": ["code"]}, {"required": ["file"]}]))]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct ScriptTool<Code> {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// The code. `ctx.inputs` holds the arguments; what it returns is the result.
-    pub code: Option<Code>,
-    /// A file of the workspace that holds the code.
-    pub file: Option<FilePath>,
-    /// Interpreter instructions at most.
-    #[schemars(range(min = 1, max = 1_000_000_000_000_000u64))]
-    pub instructions: Option<u64>,
-    /// Memory at most, in MiB.
-    #[schemars(range(min = 1, max = 65536))]
-    pub memory_mb: Option<u32>,
+tool! {
+    /// A tool written in Lua or JavaScript.
+    #[schemars(deny_unknown_fields, rename = "{Code}Tool", extend("oneOf" = [{"required": ["code"]}, {"required": ["file"]}]))]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct ScriptTool<Code> {
+        /// The code. `ctx.inputs` holds the arguments; what it returns is the result.
+        pub code: Option<Code>,
+        /// A file of the workspace that holds the code.
+        pub file: Option<FilePath>,
+        /// Interpreter instructions at most.
+        #[schemars(range(min = 1, max = 1_000_000_000_000_000u64))]
+        pub instructions: Option<u64>,
+        /// Memory at most, in MiB.
+        #[schemars(range(min = 1, max = 65536))]
+        pub memory_mb: Option<u32>,
+    }
 }
 
-/// One request over HTTP. Its host must be one of `governance.security.permits.net`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct HttpTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// The method.
-    #[schemars(extend("default" = "GET"))]
-    pub method: Option<HttpMethod>,
-    /// The address; it may be a template in which `args` holds the arguments.
-    pub url: TemplateText,
-    /// Headers; they may be templates.
-    #[serde(default)]
-    pub headers: BTreeMap<String, TemplateText>,
-    /// What is sent; texts may be templates.
-    pub body: Option<DynamicValue>,
-    /// Addresses to which the request may go besides; `*` stands for anything.
-    #[serde(default)]
-    pub url_allow: Vec<String>,
-    /// The credential, by its name under `governance.security.secrets`; sent as a bearer token.
-    pub secret: Option<SecretRef>,
+tool! {
+    /// One request over HTTP. Its host must be one of `governance.security.permits.net`.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct HttpTool {
+        /// The method.
+        #[schemars(extend("default" = "GET"))]
+        pub method: Option<HttpMethod>,
+        /// The address; it may be a template in which `args` holds the arguments.
+        pub url: TemplateText,
+        /// Headers; they may be templates.
+        #[serde(default)]
+        pub headers: BTreeMap<String, TemplateText>,
+        /// What is sent; texts may be templates.
+        pub body: Option<DynamicValue>,
+        /// Addresses to which the request may go besides; `*` stands for anything.
+        #[serde(default)]
+        pub url_allow: Vec<String>,
+        /// The credential, by its name under `governance.security.secrets`; sent as a bearer token.
+        pub secret: Option<SecretRef>,
+    }
 }
 
-/// The operations of a service that is described by OpenAPI.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct OpenapiTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// A file of the workspace, or the address of the description.
-    pub spec: FilePath,
-    /// The operations that can be called, by `operationId`; all of them unless said otherwise.
-    #[serde(default)]
-    pub operations: Vec<String>,
-    /// Where the service is, when the description does not say it.
-    pub base_url: Option<HttpUrl>,
-    /// The credential, by its name under `governance.security.secrets`; sent as a bearer token.
-    pub secret: Option<SecretRef>,
+tool! {
+    /// The operations of a service that is described by OpenAPI.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct OpenapiTool {
+        /// A file of the workspace, or the address of the description.
+        pub spec: FilePath,
+        /// The operations that can be called, by `operationId`; all of them unless said otherwise.
+        #[serde(default)]
+        pub operations: Vec<String>,
+        /// Where the service is, when the description does not say it.
+        pub base_url: Option<HttpUrl>,
+        /// The credential, by its name under `governance.security.secrets`; sent as a bearer token.
+        pub secret: Option<SecretRef>,
+    }
 }
 
-/// A tool of an MCP server, under a name of its own.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct McpTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// The server, by its name under `integration.mcp_servers`.
-    pub server: McpServerRef,
-    /// The name that the tool has there; the same unless said otherwise.
-    pub tool: Option<String>,
+tool! {
+    /// A tool of an MCP server, under a name of its own.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct McpTool {
+        /// The server, by its name under `integration.mcp_servers`.
+        pub server: McpServerRef,
+        /// The name that the tool has there; the same unless said otherwise.
+        pub tool: Option<String>,
+    }
 }
 
-/// Another agent of the tenant.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct AgentTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// The agent, as `name` or `name@version`.
-    pub agent: AgentRef,
+tool! {
+    /// Another agent of the tenant.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct AgentTool {
+        /// The agent, as `name` or `name@version`.
+        pub agent: AgentRef,
+    }
 }
 
-/// Steps of this document.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct WorkflowTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// The steps; `inputs` holds the arguments, the last output is the result.
-    pub steps: Vec<Step>,
+tool! {
+    /// Steps of this document.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct WorkflowTool {
+        /// The steps; `inputs` holds the arguments, the last output is the result.
+        pub steps: Vec<Step>,
+    }
 }
 
-/// A program. It must be one of `governance.security.permits.exec`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct CommandTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// The program and its arguments, which may be templates in which `args` holds the arguments of the call. No shell
-    /// reads them.
-    #[schemars(length(min = 1))]
-    pub argv: Vec<TemplateText>,
-    /// The folder in which it starts, below the workspace.
-    pub cwd: Option<FilePath>,
-    /// Environment variables.
-    #[serde(default)]
-    pub env: BTreeMap<EnvName, TemplateText>,
+tool! {
+    /// A program. It must be one of `governance.security.permits.exec`.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct CommandTool {
+        /// The program and its arguments, which may be templates in which `args` holds the arguments of the call. No shell
+        /// reads them.
+        #[schemars(length(min = 1))]
+        pub argv: Vec<TemplateText>,
+        /// The folder in which it starts, below the workspace.
+        pub cwd: Option<FilePath>,
+        /// Environment variables.
+        #[serde(default)]
+        pub env: BTreeMap<EnvName, TemplateText>,
+    }
 }
 
-/// A module of WebAssembly.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-pub struct WasmTool {
-    /// The name by which models and steps call it.
-    pub name: Name,
-    /// What it is good for; models read it.
-    #[serde(default)]
-    pub description: String,
-    /// JSON Schema (2020-12) of the arguments; a call whose arguments do not fit is refused.
-    #[serde(default)]
-    pub input: JsonSchemaObject,
-    /// JSON Schema (2020-12) of the result.
-    pub output: Option<JsonSchemaObject>,
-    /// What a call does to the world.
-    #[schemars(extend("default" = "write"))]
-    pub effect: Option<ToolEffect>,
-    /// Whether two calls do the same as one.
-    #[schemars(extend("default" = false))]
-    pub idempotent: Option<bool>,
-    /// Whether a person has to say yes: `never`, `always`, or a CEL condition in which `args` holds the arguments.
-    #[schemars(extend("default" = "never"))]
-    pub confirm: Option<ConditionText>,
-    /// How long a call may take; 30 seconds unless said otherwise.
-    pub timeout: Option<DurationText>,
-    /// Tries again when a call fails in a way that may pass.
-    pub retry: Option<Retry>,
-    /// Keeps results for a time.
-    pub cache: Option<Cache>,
-    /// What a call costs, in US dollars.
-    #[schemars(range(min = 0))]
-    pub cost: Option<f64>,
-    /// What a call gives where nothing may be called, as in tests.
-    pub mock: Option<serde_json::Value>,
-    /// A file of the workspace that holds the module.
-    pub file: FilePath,
-    /// The function that is called.
-    #[schemars(extend("default" = "call"))]
-    pub function: Option<String>,
+tool! {
+    /// A module of WebAssembly.
+    #[schemars(deny_unknown_fields)]
+    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
+    pub struct WasmTool {
+        /// A file of the workspace that holds the module.
+        pub file: FilePath,
+        /// The function that is called.
+        #[schemars(extend("default" = "call"))]
+        pub function: Option<String>,
+    }
 }
 
 /// What a call of a tool does to the world.

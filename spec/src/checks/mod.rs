@@ -168,11 +168,12 @@ impl<'a> Checker<'a> {
         known: impl Iterator<Item = &'n str>,
     ) {
         self.unknown_names.insert(code);
-        if self.is_doubtful(block) {
-            return;
-        }
         let name = node.as_str().unwrap_or_default();
         let known: Vec<&str> = known.collect::<BTreeSet<_>>().into_iter().collect();
+        // What is broken in the block may be the declaration; a name that is near a known one is a slip of the pen anyway.
+        if self.is_doubtful(block) && nearest(name, known.iter().copied()).is_none() {
+            return;
+        }
         let diagnostic = Diagnostic::new(code, node.range, format!("there is no {what} `{name}`"));
         self.push(match nearest(name, known.iter().copied()) {
             Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(
