@@ -116,7 +116,10 @@ impl Context {
         if let Some(named) = &self.profile.named_tenant {
             self.require_tenant(&self.database().await?, named).await?;
         }
-        let limits = self.profile.limits.clone();
+        let limits = match self.profile.named_tenant {
+            Some(_) => self.limit_layers().await?,
+            None => self.profile.limits.clone(),
+        };
         Ok(CheckContext { tenant: self.profile.named_tenant.clone(), limits, ..compose::surroundings() })
     }
 }

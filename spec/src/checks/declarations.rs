@@ -197,8 +197,9 @@ impl<'a> Checker<'a> {
     }
 
     /// A tool that a step or a model uses.
-    pub(super) fn tool(&mut self, node: &Node) -> Option<Declared<'a>> {
+    pub(super) fn tool(&mut self, node: &'a Node) -> Option<Declared<'a>> {
         let name = node.as_str()?;
+        self.used_tools.insert(name);
         let Some(tool) = self.tools.get(name).copied() else {
             let known: Vec<&str> = self.tools.keys().copied().collect();
             self.unknown(codes::UNKNOWN_TOOL, node, "declared tool", "integration", known.into_iter());
@@ -245,6 +246,19 @@ impl<'a> Checker<'a> {
             for (name, place) in names.iter().filter(|(name, _)| !self.used.contains(&(namespace, **name))) {
                 let message = format!("the {what} `{name}` is never used");
                 findings.push(Diagnostic::new(codes::UNUSED_DECLARATION, place.name, message));
+            }
+        }
+        // A chat may use every tool, and a script may call one by a name that is made while it runs.
+        let steps = super::steps::all(self.root);
+        let scripted = steps.iter().any(|step| step.get("script").is_some())
+            || self.tools.values().any(|tool| tool.node.get("code").is_some());
+        if !steps.is_empty() && !scripted && !self.unknown_names.contains(&codes::UNKNOWN_TOOL) {
+            for (name, tool) in self.tools.iter().filter(|(name, _)| !self.used_tools.contains(**name)) {
+                // What an import brought in is there for everybody.
+                if !name.contains('.') {
+                    let message = format!("the tool `{name}` is never used");
+                    findings.push(Diagnostic::new(codes::UNUSED_DECLARATION, tool.name, message));
+                }
             }
         }
         self.diagnostics.extend(findings);

@@ -44,6 +44,7 @@ pub(crate) fn check(source: &str, root: &Node, context: &CheckContext, structura
         outputs: BTreeMap::new(),
         tools: BTreeMap::new(),
         used: BTreeSet::new(),
+        used_tools: BTreeSet::new(),
         unknown_names: BTreeSet::new(),
     };
     match Kind::of(root) {
@@ -84,6 +85,7 @@ struct Checker<'a> {
     secrets: BTreeMap<&'a str, Declared<'a>>,
     tools: BTreeMap<&'a str, Declared<'a>>,
     used: BTreeSet<(Namespace, &'a str)>,
+    used_tools: BTreeSet<&'a str>,
     /// The codes of names that were looked up and not found.
     unknown_names: BTreeSet<DiagnosticCode>,
     /// The schemas of the outputs of the steps that have been looked at.
