@@ -3,11 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use aikit_core::{Scope, TenantId, codes};
-use aikit_spec::{
-    CheckContext,
-    limits::{LimitLayer, Limits},
-    roots::nearest,
-};
+use aikit_spec::{CheckContext, limits::LimitLayer, roots::nearest};
 use aikit_storage::{Database, NewTenant, TenantStore};
 
 use crate::{
@@ -102,10 +98,10 @@ impl Context {
         let scope = self.scope(&database).await?;
         let mut layers = self.profile.limits.clone();
         let tenant = database.admin().tenants().await?.into_iter().find(|tenant| tenant.id == scope.tenant);
-        if let Some(limits) = tenant.as_ref().and_then(|tenant| tenant.config.get("limits")) {
-            let limits = Limits::read(limits)
-                .map_err(|problem| Failure::new(Exit::Refused, format!("tenant {}: {problem}", scope.tenant)))?;
-            layers.insert(0, LimitLayer { name: format!("tenant {}", scope.tenant), limits });
+        if let Some(tenant) = tenant {
+            let own = LimitLayer::of_tenant(&tenant.id, &tenant.config);
+            let own = own.map_err(|problem| Failure::new(Exit::Refused, problem))?;
+            layers.splice(0..0, own);
         }
         Ok(layers)
     }

@@ -1,4 +1,4 @@
-//! Who acts and where their data lies, from flags and environment, without any configuration.
+//! Who acts and where their data lies, from flags, environment and the profile's configuration.
 
 use std::{
     collections::BTreeMap,

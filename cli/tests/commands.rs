@@ -199,6 +199,23 @@ fn examples_are_tests() {
 }
 
 #[test]
+fn a_document_that_cannot_be_tried_is_named_in_every_report() {
+    let home = Home::new();
+    home.write("good.yaml", FLOW);
+    home.write("bad.yaml", "agent: [\n");
+    let (exit, out, _) = home.say(&["test", "good.yaml", "bad.yaml", "--junit", "out.xml"]);
+    assert_eq!(exit, 1, "{out}");
+    assert!(out.contains("--> bad.yaml:"), "{out}");
+    let report = std::fs::read_to_string(home.path().join("out.xml")).unwrap();
+    assert!(report.contains("<testsuite name=\"bad.yaml\" tests=\"1\" failures=\"0\" errors=\"1\""), "{report}");
+    let (exit, out, _) = home.say(&["test", "good.yaml", "bad.yaml", "--tap"]);
+    assert_eq!((exit, out.as_str()), (1, "TAP version 14\nnot ok 1 - bad.yaml\n# the document has errors\n1..1\n"));
+    let (exit, out, _) = home.say(&["test", "good.yaml", "bad.yaml", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, &told[1]["file"], &told[1]["error"]), (1, &"bad.yaml".into(), &"the document has errors".into()));
+}
+
+#[test]
 fn tenants_do_not_see_each_other() {
     let home = Home::new();
     home.ok(&["tenant", "create", "acme"]);

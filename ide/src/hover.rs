@@ -85,8 +85,7 @@ fn replaced(snapshot: &Snapshot, path: &[Segment]) -> Option<String> {
         return None;
     }
     let composed = compose::document(snapshot.text(), &snapshot.around().context.around)?;
-    let below = compose::Composed { layers: composed.layers.into_iter().skip(1).collect(), ..composed };
-    let origin = below.origin(path)?;
+    let origin = composed.origin_below(path)?;
     Some(format!("Lies over what {} says in line {}.", origin.layer, origin.line))
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aikit_core::TenantId;
 use serde_json::{Map, Value};
 
 use crate::{plan::RunLimits, roots::nearest, words::DurationText};
@@ -33,6 +34,18 @@ pub struct LimitLayer {
     pub name: String,
     /// What it sets.
     pub limits: Limits,
+}
+
+impl LimitLayer {
+    /// What a tenant's configuration bounds, if it bounds anything; an error names what is malformed.
+    pub fn of_tenant(tenant: &TenantId, config: &Value) -> Result<Option<LimitLayer>, String> {
+        let Some(limits) = config.get("limits") else { return Ok(None) };
+        let name = format!("tenant {tenant}");
+        match Limits::read(limits) {
+            Ok(limits) => Ok(Some(LimitLayer { name, limits })),
+            Err(problem) => Err(format!("{name}: {problem}")),
+        }
+    }
 }
 
 /// The names of the bounds, as documents write them, and where they stand in one.

@@ -309,8 +309,8 @@ fn find<'n>(entries: &'n mut [Entry], path: &[&str]) -> Option<&'n mut Node> {
     }
 }
 
-/// `billing-agent` → `Billing agent`.
-fn title(slug: &str) -> String {
+/// The name that people read for an id: `billing-agent` → `Billing agent`.
+pub fn title(slug: &str) -> String {
     let words = slug.replace(['-', '_'], " ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or(words)

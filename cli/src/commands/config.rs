@@ -1,10 +1,10 @@
 //! `aikit config`: what holds here, and where each value comes from.
 
-use aikit_spec::{compose, limits};
+use aikit_spec::limits;
 use serde_json::{Value, json};
 
-use super::{Outcome, run::refused};
-use crate::{argv::Format, context::Context, exit::Exit, failure::Failure, files, render, source::Source};
+use super::{Outcome, run::composed};
+use crate::{argv::Format, context::Context, failure::Failure, render};
 
 /// Subcommands of `aikit config`.
 #[derive(Debug, clap::Subcommand)]
@@ -88,15 +88,7 @@ type Bounds = Vec<(&'static str, f64, Value)>;
 
 /// The bounds that a document sets; one that cannot be read is reported as `check` does.
 fn document(context: &Context, file: &str, env: Option<String>) -> Result<Bounds, Failure> {
-    let source = Source::read(file);
-    if let Some(diagnostic) = source.unreadable.clone() {
-        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
-        return Err(refused(context, exit, source, vec![diagnostic]));
-    }
-    let Some(composed) = compose::document(&source.text, &files::beside(file, env)) else {
-        let diagnostics = aikit_yaml::parse(&source.text).diagnostics;
-        return Err(refused(context, Exit::Refused, source, diagnostics));
-    };
+    let (_, composed) = composed(context, file, env)?;
     let bounds = limits::NAMES.iter().filter_map(|(name, path)| {
         let node = path.iter().try_fold(&composed.root, |node, key| node.get(key))?;
         let value = node.to_json();

@@ -1,11 +1,14 @@
 //! `aikit expand`: the long form of a document, with everything that it is made of.
 
-use aikit_spec::{compose, short};
+use aikit_spec::short;
 use aikit_yaml::{Node, NodeKind, Segment};
 use serde_json::json;
 
-use super::{Outcome, run::refused};
-use crate::{argv::Format, context::Context, exit::Exit, failure::Failure, files, render, source::Source};
+use super::{
+    Outcome,
+    run::{composed, refused},
+};
+use crate::{argv::Format, context::Context, exit::Exit, failure::Failure, render};
 
 /// Arguments of `aikit expand`.
 #[derive(Debug, clap::Args)]
@@ -27,16 +30,7 @@ pub struct Args {
 /// Prints the long form; what hinders it is a finding like any other.
 pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
     context.without_reports("expand")?;
-    let source = Source::read(&args.file);
-    if let Some(diagnostic) = source.unreadable.clone() {
-        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
-        return Err(refused(context, exit, source, vec![diagnostic]));
-    }
-    let setting = files::beside(&args.file, args.env.clone());
-    let Some(composed) = compose::document(&source.text, &setting) else {
-        let diagnostics = aikit_yaml::parse(&source.text).diagnostics;
-        return Err(refused(context, Exit::Refused, source, diagnostics));
-    };
+    let (source, composed) = composed(context, &args.file, args.env.clone())?;
     if composed.diagnostics.iter().any(aikit_core::Diagnostic::is_error) {
         let diagnostics = composed.diagnostics;
         return Err(refused(context, Exit::Refused, source, diagnostics));

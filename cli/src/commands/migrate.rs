@@ -75,8 +75,7 @@ fn migrated(text: &str) -> (String, usize) {
     // Each round mends the first one, so that no two edits meet; each mended one is gone.
     loop {
         let checked = aikit_spec::check(&text, &CheckContext::default());
-        let Some(fix) =
-            checked.diagnostics.into_iter().find(is_old_with_fix).and_then(|found| found.fixes.into_iter().next())
+        let Some(fix) = checked.diagnostics.into_iter().filter(is_old).find_map(|found| found.fixes.into_iter().next())
         else {
             return (text, changes);
         };
@@ -91,10 +90,6 @@ fn migrated(text: &str) -> (String, usize) {
         }
         changes += 1;
     }
-}
-
-fn is_old_with_fix(diagnostic: &Diagnostic) -> bool {
-    is_old(diagnostic) && !diagnostic.fixes.is_empty()
 }
 
 #[cfg(test)]

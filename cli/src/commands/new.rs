@@ -6,6 +6,7 @@ use aikit_core::AgentId;
 use aikit_spec::{
     compose::{self, PRESETS},
     roots::nearest,
+    short,
 };
 use serde_json::json;
 
@@ -41,7 +42,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Outcome, Failure> {
             None => failure.with_help("`aikit new` lists them"),
         });
     }
-    let name = title(id.as_str());
+    let name = short::title(id.as_str());
     let head = format!("identity:\n  agent_id: {id}\n  name: {name}\n  version: 0.1.0\n");
     let short = format!("spec_version: aikit-v1.0.0\nkind: Agent\nextends: {}\n{head}", args.preset);
     let composed = compose::document(&short, &compose::Setting::default())
@@ -99,11 +100,4 @@ fn example(schema: Option<&serde_json::Value>) -> serde_json::Value {
         _ => json!("Hello"),
     };
     properties.into_iter().flatten().map(|(name, schema)| (name.clone(), value(schema))).collect()
-}
-
-/// `billing-agent` → `Billing agent`.
-fn title(slug: &str) -> String {
-    let words = slug.replace('-', " ");
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or(words)
 }

@@ -13,7 +13,11 @@ use aikit_runtime::{
     event::RunEvent,
     view::{self, RunView},
 };
-use aikit_spec::{plan::Plan, schema::Kind};
+use aikit_spec::{
+    compose::{Composed, document},
+    plan::Plan,
+    schema::Kind,
+};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -131,11 +135,7 @@ pub async fn file_plan(
     file: &str,
     env: Option<String>,
 ) -> Result<Arc<Plan>, Failure> {
-    let source = Source::read(file);
-    if let Some(diagnostic) = source.unreadable.clone() {
-        let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
-        return Err(refused(context, exit, source, vec![diagnostic]));
-    }
+    let source = readable(context, file)?;
     let checked = engine.check_at(&source.text, files::beside(file, env)).await;
     match checked.plan {
         Some(plan) => Ok(Arc::new(plan)),
@@ -150,6 +150,26 @@ pub fn no_agent(file: &str, kind: Kind) -> Failure {
     match kind {
         Kind::TestSuite => failure.with_help(format!("`aikit test {file}` runs its cases")),
         _ => failure.with_help(format!("`aikit check {file}` says whether it is sound")),
+    }
+}
+
+/// The text of a file; one that cannot be read is reported as `check` does.
+fn readable(context: &Context, file: &str) -> Result<Source, Failure> {
+    let source = Source::read(file);
+    let Some(diagnostic) = source.unreadable.clone() else { return Ok(source) };
+    let exit = if source.missing { Exit::NotFound } else { Exit::Refused };
+    Err(refused(context, exit, source, vec![diagnostic]))
+}
+
+/// A document with everything that it is made of; one that cannot be read is reported as `check` does.
+pub fn composed(context: &Context, file: &str, env: Option<String>) -> Result<(Source, Composed), Failure> {
+    let source = readable(context, file)?;
+    match document(&source.text, &files::beside(file, env)) {
+        Some(composed) => Ok((source, composed)),
+        None => {
+            let diagnostics = aikit_yaml::parse(&source.text).diagnostics;
+            Err(refused(context, Exit::Refused, source, diagnostics))
+        }
     }
 }
 

@@ -66,7 +66,6 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
         compose::engine(&database, scope, "test", &Composition::new(context, compose::MODEL.to_owned())?).await?;
     let cancel = interrupts();
     let mut suites = Vec::new();
-    let mut broken = String::new();
     let files = source::documents(&args.files)?;
     for file in &files {
         let suite = match suite(context, &engine, file, &args).await {
@@ -74,7 +73,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
             Ok(None) => continue,
             Err(failure) if files.len() == 1 => return Err(failure),
             Err(failure) => {
-                broken.push_str(&failure.render(context.format));
+                suites.push((file.as_str(), Err(failure)));
                 continue;
             }
         };
@@ -87,7 +86,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
                 tested.push(testing::case(&engine, &suite.plan, case, file, cancel.clone()).await);
             }
         }
-        suites.push((file.as_str(), tested));
+        suites.push((file.as_str(), Ok(tested)));
         if cancel.is_cancelled() {
             break;
         }
@@ -99,9 +98,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     }
     let exit = if cancel.is_cancelled() {
         Exit::Interrupted
-    } else if !broken.is_empty() {
+    } else if suites.iter().any(|(_, tested)| tested.is_err()) {
         Exit::Refused
-    } else if suites.iter().flat_map(|(_, tested)| tested).all(Tested::is_ok) {
+    } else if all(&suites).all(Tested::is_ok) {
         Exit::Ok
     } else {
         Exit::RunFailed
@@ -109,7 +108,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let text = match context.format {
         Format::Json => render::pretty(&as_json(&suites)),
         _ if args.tap => tap(&suites),
-        _ => format!("{broken}{}", as_text(&suites)),
+        format => as_text(&suites, format),
     };
     Ok(Outcome { text, exit })
 }
@@ -164,7 +163,11 @@ fn tap(suites: &Suites<'_>) -> String {
     let mut out = String::from("TAP version 14\n");
     let mut number = 0;
     for (file, tested) in suites {
-        for test in tested {
+        if let Err(failure) = tested {
+            number += 1;
+            let _ = writeln!(out, "not ok {number} - {file}\n# {}", failure.message.replace('\n', " "));
+        }
+        for test in tested.iter().flatten() {
             number += 1;
             let word = if test.is_ok() { "ok" } else { "not ok" };
             let _ = writeln!(out, "{word} {number} - {file}: {}", test.name.replace('#', "\\#"));
@@ -177,10 +180,19 @@ fn tap(suites: &Suites<'_>) -> String {
     out
 }
 
-type Suites<'s> = [(&'s str, Vec<Tested>)];
+/// What became of each document: its tests, or why it has none to run.
+type Suites<'s> = [(&'s str, Result<Vec<Tested>, Failure>)];
+
+fn all<'s>(suites: &'s Suites<'_>) -> impl Iterator<Item = &'s Tested> {
+    suites.iter().flat_map(|(_, tested)| tested.iter().flatten())
+}
 
 fn as_json(suites: &Suites<'_>) -> Value {
     let documents = suites.iter().map(|(file, tested)| {
+        let tested = match tested {
+            Ok(tested) => tested,
+            Err(failure) => return json!({ "file": file, "tests": [], "error": failure.message }),
+        };
         let cases = tested.iter().map(|tested| {
             let mut case = json!({
                 "name": tested.name, "example": tested.example, "line": tested.line + 1, "result": tested.verdict.word(),
@@ -199,17 +211,20 @@ fn as_json(suites: &Suites<'_>) -> Value {
     documents.collect()
 }
 
-fn as_text(suites: &Suites<'_>) -> String {
+fn as_text(suites: &Suites<'_>, format: Format) -> String {
     let mut out = String::new();
     for (file, tested) in suites {
-        for test in tested {
+        if let Err(failure) = tested {
+            out.push_str(&failure.render(format));
+        }
+        for test in tested.iter().flatten() {
             let _ = writeln!(out, "{:<8}{file}:{} {}", test.verdict.word(), test.line + 1, test.name);
             for reason in test.verdict.reasons() {
                 let _ = writeln!(out, "        {reason}");
             }
         }
     }
-    let all = || suites.iter().flat_map(|(_, tested)| tested);
+    let all = || all(suites);
     let failed = all().filter(|test| !test.is_ok()).count();
     let ran = all().filter(|test| matches!(test.verdict, Verdict::Ran)).count();
     let _ = write!(out, "{}: {} passed", render::counted(all().count(), "test"), all().count() - failed - ran);
@@ -229,6 +244,19 @@ fn junit(suites: &Suites<'_>) -> String {
     };
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for (file, tested) in suites {
+        let tested = match tested {
+            Ok(tested) => tested,
+            Err(failure) => {
+                let (file, message) = (escape(file), escape(&failure.message));
+                let _ = writeln!(
+                    out,
+                    "  <testsuite name=\"{file}\" tests=\"1\" failures=\"0\" errors=\"1\" time=\"0.000\">\n    \
+                     <testcase classname=\"{file}\" name=\"{file}\">\n      <error message=\"{message}\"/>\n    \
+                     </testcase>\n  </testsuite>",
+                );
+                continue;
+            }
+        };
         let of = |wanted: &str| tested.iter().filter(|test| test.verdict.word() == wanted).count();
         let time: f64 = tested.iter().map(|test| test.took.as_secs_f64()).sum();
         let _ = writeln!(

@@ -19,7 +19,7 @@ use aikit_core::{
 use aikit_spec::{
     CheckContext, Checked,
     compose::Setting,
-    limits::{LimitLayer, Limits},
+    limits::LimitLayer,
     plan::{BehaviorPlan, Body, Plan, StepPlan},
 };
 use chrono::{DateTime, Utc};
@@ -114,9 +114,8 @@ impl Engine {
     /// An engine for a scope whose tenant has been looked up.
     pub fn new(ports: Ports, scope: Scope, tenant: TenantRecord) -> Self {
         // What a tenant's configuration says wrong is told where it is set; here it bounds nothing.
-        let own = tenant.config.get("limits").and_then(|limits| Limits::read(limits).ok());
-        let name = format!("tenant {}", tenant.id);
-        let limits = own.map(|limits| LimitLayer { name, limits }).into_iter().collect();
+        let own = LimitLayer::of_tenant(&tenant.id, &tenant.config).ok().flatten();
+        let limits = own.into_iter().collect();
         Self { ports, scope, tenant, limits }
     }
 

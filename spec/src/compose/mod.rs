@@ -81,8 +81,17 @@ pub struct Origin {
 impl Composed {
     /// Where the value at a path comes from: the first layer that says something there.
     pub fn origin(&self, path: &[Segment]) -> Option<Origin> {
+        self.origin_in(&self.layers, path)
+    }
+
+    /// What the document's own value at a path lies over: the first layer below the first that says something there.
+    pub fn origin_below(&self, path: &[Segment]) -> Option<Origin> {
+        self.origin_in(self.layers.get(1..)?, path)
+    }
+
+    fn origin_in(&self, layers: &[Layer], path: &[Segment]) -> Option<Origin> {
         let names = self.by_name(path);
-        self.layers.iter().find_map(|layer| {
+        layers.iter().find_map(|layer| {
             let node = find(&layer.root, &names)?;
             let line = LineIndex::new(&layer.text).line_of(node.range.start as usize) + 1;
             Some(Origin { layer: layer.label.clone(), line })
