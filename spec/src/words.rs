@@ -498,6 +498,18 @@ references! {
     StateName = "state";
 }
 
+impl ToolRef {
+    /// The name by which models and steps call the tool.
+    pub fn call_name(&self) -> String {
+        call_name(&self.0.0)
+    }
+}
+
+/// The name by which models and steps call a tool: providers allow no dot, which an imported one has.
+pub fn call_name(tool: &str) -> String {
+    tool.replace('.', "__")
+}
+
 /// Declares an enum whose variants are told apart by the JSON type of the value, with the schema that says so.
 macro_rules! by_json_type {
     ($(#[doc = $doc:literal])* pub enum $name:ident { $($(#[$variant_doc:meta])* $test:ident => $variant:ident($type:ty),)* }) => {

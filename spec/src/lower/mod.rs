@@ -19,7 +19,7 @@ use crate::{
     },
     template::Template,
     test_suite::{TestCase, TestSuiteDocument},
-    words::{DurationText, ToolGlob},
+    words::{DurationText, ToolGlob, call_name},
 };
 
 /// The model of a document that names none.
@@ -207,7 +207,7 @@ impl Lowering<'_> {
             };
             plan.mock = node.get("mock").map(Node::to_json);
             let granted = self.may_use(&plan.name);
-            plan.name = tool_name(&plan.name);
+            plan.name = call_name(&plan.name);
             granted.then_some(plan)
         });
         tools.flatten().collect()
@@ -308,11 +308,6 @@ fn script_tool<Code>(spec: &agent::ScriptTool<Code>, language: Language, node: &
         ask: Vec::new(),
         range: node.range,
     }
-}
-
-/// The name by which models and steps call a tool: providers allow no dot, which an imported one has.
-fn tool_name(name: &str) -> String {
-    name.replace('.', "__")
 }
 
 /// A tool of a kind that this version does not execute.

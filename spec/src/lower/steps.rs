@@ -108,7 +108,7 @@ impl Lowering<'_> {
         }
         if let Some(tool) = &step.tool {
             let args = node.get("args").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
-            return Ok(StepKind::Tool { tool: super::tool_name(&tool.0.0), args });
+            return Ok(StepKind::Tool { tool: tool.call_name(), args });
         }
         if let (Some(step), Some(node)) = (&step.script, node.get("script")) {
             let language = if step.lua.is_some() { Language::Lua } else { Language::Js };
@@ -181,7 +181,7 @@ impl Lowering<'_> {
                 .as_ref()
                 .or(step.model.as_ref())
                 .map(|model| self.model(&model.0, node.get("model").unwrap_or(node))),
-            tools: body.tools.iter().map(|tool| super::tool_name(&tool.0.0)).collect(),
+            tools: body.tools.iter().map(|tool| tool.call_name()).collect(),
             output: body.output.as_ref().map(|output| output_plan(output, node.get("output"))),
             max_iterations: body.max_iterations.unwrap_or(default_iterations),
         })
