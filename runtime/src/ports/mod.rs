@@ -1,6 +1,7 @@
 //! What the runtime needs from the outside. Each port is bound to one scope before the runtime sees it.
 
 mod clock;
+mod embed;
 mod model;
 mod script;
 mod secret;
@@ -8,6 +9,7 @@ mod store;
 mod tool;
 
 pub use clock::{Clock, SystemClock};
+pub use embed::{EmbedRequest, EmbedResponse, Embedder};
 pub use model::{
     Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
     Role, Secret, StopReason, ToolCall, ToolSpec,

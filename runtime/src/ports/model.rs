@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::Embedder;
+
 /// A credential. It has no `Serialize` and prints as dots, so that it reaches no log, journal or output by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -215,4 +217,10 @@ pub trait Models: Send + Sync {
 
     /// All names, for completion and error messages.
     fn names(&self) -> Vec<String>;
+
+    /// The adapter of this name that turns texts into vectors, where the provider has one.
+    fn embedder(&self, name: &str) -> Option<Arc<dyn Embedder>> {
+        let _ = name;
+        None
+    }
 }
