@@ -8,7 +8,7 @@ use aikit_lua_bridge::LuaFactory;
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     engine::{Engine, Ports},
-    ports::{Models, Scripts, Store, SystemClock, Tools, Vars},
+    ports::{Models, NoFiles, Scripts, Store, SystemClock, Tools, Vars},
     scripts::{ProcessScripts, ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
@@ -94,6 +94,7 @@ pub async fn engine(
         scripts: scripts(composition.program.clone()),
         secrets: Arc::new(TenantSecrets::new(tenant.clone())),
         clock: Arc::new(SystemClock),
+        files: Arc::new(NoFiles),
     };
     Ok(Engine::new(ports, scope, tenant).within(composition.limits.clone()))
 }

@@ -16,7 +16,7 @@ use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     cell::{CellEngine, CellEvent, CellIo, CellOutcome, CellRequest, InputError},
     engine::{Engine, Ports},
-    ports::{Secret, Secrets, SystemClock, Vars},
+    ports::{NoFiles, Secret, Secrets, SystemClock, Vars},
     scripts::{ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
@@ -61,6 +61,7 @@ async fn engine() -> Engine {
         scripts: Arc::new(ThreadScripts::new(factories, Vars::default())),
         secrets: Arc::new(NoSecrets),
         clock: Arc::new(SystemClock),
+        files: Arc::new(NoFiles),
     };
     Engine::new(ports, scope, record)
 }

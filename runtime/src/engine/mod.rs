@@ -38,7 +38,7 @@ use crate::{
     gate::{Gate, Passage, store_error},
     journal::{OutlineBranch, OutlineStep, Record},
     past::{Drift, Mode, Past},
-    ports::{Clock, Models, Scripts, Secrets, Store, Tools},
+    ports::{Clock, Files, Models, Scripts, Secrets, Store, Tools},
     validate,
 };
 
@@ -60,6 +60,8 @@ pub struct Ports {
     pub secrets: Arc<dyn Secrets>,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
+    /// The workspace.
+    pub files: Arc<dyn Files>,
 }
 
 /// Runs plans for one scope.

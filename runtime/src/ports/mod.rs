@@ -2,6 +2,7 @@
 
 mod clock;
 mod embed;
+mod files;
 mod model;
 mod script;
 mod secret;
@@ -10,6 +11,7 @@ mod tool;
 
 pub use clock::{Clock, SystemClock};
 pub use embed::{EmbedRequest, EmbedResponse, Embedder};
+pub use files::{FileInfo, Files, NoFiles};
 pub use model::{
     Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
     Role, Secret, StopReason, ToolCall, ToolSpec,

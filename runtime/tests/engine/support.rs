@@ -21,7 +21,7 @@ use aikit_runtime::{
     journal,
     ports::{
         Completeness, HostCalls, Inspection, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse,
-        ModelSink, Models, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret, Secrets,
+        ModelSink, Models, NoFiles, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret, Secrets,
         StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
     },
 };
@@ -376,6 +376,7 @@ impl World {
             scripts: Arc::new(CallScripts::default()),
             secrets: Arc::new(TestSecrets),
             clock: Arc::new(SystemClock),
+            files: Arc::new(NoFiles),
         };
         let scope = Scope::new("acme".parse().unwrap(), "tester".parse().unwrap());
         Self { store, model, engine: Engine::new(ports, scope, tenant()), cancel: CancellationToken::new() }
