@@ -68,6 +68,8 @@ error_kinds! {
     HumanRejected = "human.rejected", false;
     /// Nobody answered in time.
     HumanTimeout = "human.timeout", false;
+    /// A guardrail does not let it pass.
+    GuardrailBlocked = "guardrail.blocked", false;
     /// A script threw.
     ScriptError = "script.error", false;
     /// A script went over its budget of instructions, memory or time.

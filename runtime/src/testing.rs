@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::{Engine, RunOptions, RunReport},
     journal::{EffectKind, Record},
+    people::Answers,
     ports::{
         ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets,
         StopReason, ToolCall,
@@ -160,7 +161,14 @@ pub async fn case(
     let mut stubs: BTreeMap<String, Value> =
         plan.tools.iter().filter_map(|tool| Some((tool.name.clone(), tool.mock.clone()?))).collect();
     stubs.extend(said.stubs.iter().map(|(tool, result)| (tool.call_name(), result.clone())));
-    let options = RunOptions { source_name: source_name.to_owned(), stubs: Arc::new(stubs), ..RunOptions::default() };
+    let answers: BTreeMap<String, Value> =
+        said.answers.iter().map(|(name, answer)| (name.0.clone(), answer.clone())).collect();
+    let options = RunOptions {
+        source_name: source_name.to_owned(),
+        stubs: Arc::new(stubs),
+        people: Some(Arc::new(Answers::from(answers))),
+        ..RunOptions::default()
+    };
     let inputs = said.input.clone().unwrap_or_else(|| json!({}));
     let report = match engine.run(plan, inputs, options, cancel).await {
         Ok(report) => report,
@@ -186,6 +194,11 @@ fn judged_failure(expect: &Expectation, error: RunError) -> Verdict {
 /// Compares a run with what is expected of it.
 fn judge(plan: &Plan, case: &TestCase, report: &RunReport, left: usize) -> Verdict {
     let expect = &case.expect;
+    if let Some(question) = report.waiting.first() {
+        let message = format!("the run waits for a person: {}", question.prompt);
+        let help = format!("give the answer under `answers`: {{{}: …}}", question.name);
+        return Verdict::Errored(RunError::new(ErrorKind::HumanTimeout, message).with_help(help));
+    }
     let output = match report.result() {
         Err(error) => return judged_failure(expect, error),
         Ok(output) => output,

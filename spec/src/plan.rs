@@ -1,19 +1,16 @@
 //! What a checked document is lowered to: everything the engine needs to run it, and nothing of how it was written but
 //! the places. A document without error diagnostics always lowers; one with errors never does.
 
+mod flow;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-use crate::{
-    agent::{Jitter, Join},
-    expr::Expr,
-    template::Template,
-    test_suite::TestCase,
-    words::ErrorGlob,
-};
+pub use self::flow::*;
+use crate::{agent::Jitter, expr::Expr, template::Template, test_suite::TestCase, words::ErrorGlob};
 
 /// An executable agent.
 #[derive(Debug, Clone)]
@@ -44,8 +41,12 @@ pub struct Plan {
     pub state: Value,
     /// JSON Schema of the state, where declared.
     pub state_schema: Option<Value>,
+    /// How steps follow each other, and what surrounds them.
+    pub flow: FlowPlan,
     /// Bounds of one run.
     pub limits: RunLimits,
+    /// Bounds of all runs of the agent.
+    pub rates: RatePlan,
     /// `interface.examples`.
     pub examples: Vec<ExamplePlan>,
     /// `tests`.
@@ -231,6 +232,23 @@ pub struct ScriptPlan {
     pub memory: Option<u64>,
 }
 
+/// Bounds of all runs of an agent together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RatePlan {
+    /// Runs at the same time.
+    pub concurrent: Option<u32>,
+    /// Runs in a minute.
+    pub runs_per_minute: Option<u32>,
+    /// How many more runs at once.
+    pub burst: u32,
+    /// Calls of tools in a minute.
+    pub tool_calls_per_minute: Option<u32>,
+    /// Tokens in a day.
+    pub tokens_per_day: Option<u64>,
+    /// US dollars in a day.
+    pub usd_per_day: Option<f64>,
+}
+
 /// What the agent does.
 #[derive(Debug, Clone)]
 pub enum BehaviorPlan {
@@ -241,8 +259,10 @@ pub enum BehaviorPlan {
     },
     /// Steps in order; the last output is the result unless a `return` gave one.
     Steps(Vec<StepPlan>),
-    /// A type of behavior that this version does not execute: a run fails.
-    Unsupported(&'static str),
+    /// One state at a time.
+    Machine(MachinePlan),
+    /// Steps, and edges that say which one comes next.
+    Graph(GraphPlan),
 }
 
 /// One step.
@@ -270,6 +290,12 @@ pub struct StepPlan {
     pub retry: Option<RetryPlan>,
     /// What is done instead when it has failed, in order.
     pub on_error: Vec<ErrorPlan>,
+    /// What undoes it when a later step fails.
+    pub compensate: Option<Compensation>,
+    /// How long its output is kept.
+    pub cache: Option<CachePlan>,
+    /// Whether a debugger stops here.
+    pub breakpoint: bool,
 }
 
 /// How a step is tried again.
@@ -307,8 +333,8 @@ pub enum ErrorAction {
     Use(Dynamic),
     /// The step fails with this error instead: code and message.
     Raise(String, Option<Template>),
-    /// What this version does not execute: the step fails.
-    Unsupported(&'static str),
+    /// The run goes on with this step.
+    Goto(String),
 }
 
 /// What a step does.
@@ -363,8 +389,8 @@ pub enum StepKind {
     Parallel {
         /// Name and steps of each.
         branches: Vec<(String, Vec<StepPlan>)>,
-        /// How many have to succeed.
-        join: Join,
+        /// How they are brought together.
+        join: JoinPlan,
     },
     /// Runs steps for each item of a list.
     Map {
@@ -390,8 +416,17 @@ pub enum StepKind {
         /// The steps.
         steps: Vec<StepPlan>,
     },
-    /// Waits for a time.
-    Wait(Duration),
+    /// Waits for a time or an event.
+    Wait(WaitFor),
+    /// Waits for a person.
+    Human(HumanPlan),
+    /// Tells others that something happened.
+    Emit {
+        /// The event.
+        event: String,
+        /// What is told.
+        payload: Dynamic,
+    },
     /// Fails with an error.
     Raise {
         /// Its code.
@@ -448,6 +483,39 @@ impl BodySegment<'_> {
     }
 }
 
+impl BehaviorPlan {
+    /// Every list of steps that is not inside another step, with what stands before the names in addresses.
+    pub fn lists(&self) -> Vec<(String, &[StepPlan])> {
+        match self {
+            BehaviorPlan::Chat { .. } => Vec::new(),
+            BehaviorPlan::Steps(steps) => vec![(String::new(), steps)],
+            BehaviorPlan::Graph(graph) => vec![(String::new(), &graph.nodes)],
+            BehaviorPlan::Machine(machine) => machine
+                .states
+                .iter()
+                .flat_map(|state| state.bodies().into_iter().map(|body| (body.segment.prefix(&state.name), body.steps)))
+                .collect(),
+        }
+    }
+}
+
+impl StatePlan {
+    /// The steps of the state, in the order in which they run.
+    pub fn bodies(&self) -> Vec<Body<'_>> {
+        let mut bodies = Vec::new();
+        for (name, steps) in [("entry", &self.entry), ("do", &self.steps), ("exit", &self.exit)] {
+            bodies.push(Body { label: name, segment: BodySegment::Named(name), steps });
+        }
+        let ways = self.on.iter().flat_map(|(_, ways)| ways).chain(&self.on_done).chain(&self.on_error);
+        for way in ways {
+            let label = way.target.as_deref().unwrap_or("stays");
+            bodies.push(Body { label, segment: BodySegment::Named("actions"), steps: &way.actions });
+        }
+        bodies.retain(|body| !body.steps.is_empty());
+        bodies
+    }
+}
+
 impl StepPlan {
     /// The steps inside this one, in the order of the document.
     pub fn bodies(&self) -> Vec<Body<'_>> {
@@ -473,6 +541,9 @@ impl StepPlan {
             StepKind::Subflow { name, steps, .. } => add(name, BodySegment::Only, steps),
             _ => {}
         }
+        if let Some(steps) = &self.compensate {
+            add("undone by", BodySegment::Named("compensate"), steps);
+        }
         for case in &self.on_error {
             if let ErrorAction::Do(steps) = &case.then {
                 add(case.matches.0.as_str(), BodySegment::Named("error"), steps);
@@ -497,6 +568,8 @@ impl StepKind {
             StepKind::Map { .. } => "map",
             StepKind::Loop { .. } => "loop",
             StepKind::Wait(_) => "wait",
+            StepKind::Human(_) => "human",
+            StepKind::Emit { .. } => "emit",
             StepKind::Raise { .. } => "raise",
             StepKind::Subflow { .. } => "subflow",
             StepKind::Return(_) => "return",

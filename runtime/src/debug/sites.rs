@@ -36,13 +36,13 @@ impl Sites {
         let lines = LineIndex::new(text);
         let mut sites = Self::default();
         match &plan.behavior {
-            BehaviorPlan::Steps(steps) => sites.add_steps(steps, &lines),
-            BehaviorPlan::Unsupported(_) => {}
             BehaviorPlan::Chat { .. } => {
                 sites.steps.push((1, u32::try_from(lines.line_count()).unwrap_or(u32::MAX)));
                 sites.names.push("chat".into());
             }
+            behavior => behavior.lists().iter().for_each(|(_, steps)| sites.add_steps(steps, &lines)),
         }
+        plan.flow.hooks.all().iter().for_each(|(_, steps)| sites.add_steps(steps, &lines));
         for tool in &plan.tools {
             sites.names.push(tool.name.clone());
             if let ToolKind::Script(script) = &tool.kind {

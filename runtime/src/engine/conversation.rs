@@ -176,6 +176,9 @@ impl Execution {
             let site = CallSite { kind: FrameKind::Model, name: c.model.to_owned(), request };
             debugger.call(self.thread, site).await?;
         }
+        let hooks = &self.plan.flow.hooks;
+        let asked = || json!({ "model": c.model, "messages": journalled["messages"] });
+        self.call_hook(&hooks.before_llm, format!("{}/before_llm/", c.address), asked).await?;
         let (gate, address) = (&self.gate, c.address.to_owned());
         let on_text = |text: &str| gate.tell(RunEvent::Token { address: address.clone(), text: text.to_owned() });
         let effect = Effect {
@@ -183,7 +186,7 @@ impl Execution {
             kind: EffectKind::Model,
             class: SideEffect::Read,
             label: format!("{}/{}", plan.provider, plan.model),
-            request: journalled,
+            request: journalled.clone(),
         };
         let value = gate
             .effect(effect, async {
@@ -193,6 +196,8 @@ impl Execution {
                 Ok((value, usage))
             })
             .await?;
+        let answered = || json!({ "model": c.model, "messages": journalled["messages"], "response": value });
+        self.call_hook(&hooks.after_llm, format!("{}/after_llm/", c.address), answered).await?;
         serde_json::from_value(value)
             .map_err(|e| RunError::new(ErrorKind::Internal, format!("the recorded answer cannot be read: {e}")))
     }
@@ -215,6 +220,7 @@ impl Execution {
                 | ErrorKind::ToolTimeout
                 | ErrorKind::ValidationInput
                 | ErrorKind::ValidationOutput
+                | ErrorKind::HumanRejected
                 | ErrorKind::ScriptError => Ok(format!("error: {}", error.message)),
                 _ => Err(error),
             },

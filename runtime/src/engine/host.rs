@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Execution, RunOptions, model};
+use super::{Engine, Execution, model, state::RESERVED};
 use crate::{
     cell::CellEvent,
     debug::{
@@ -18,6 +18,8 @@ use crate::{
     },
     gate::{Effect, Gate, store_error},
     journal::{EffectKind, SideEffect},
+    past::Doubts,
+    people::People,
     ports::{HostCalls, Message, Role},
     validate,
 };
@@ -39,6 +41,10 @@ pub(crate) struct Services {
     pub stubs: Arc<std::collections::BTreeMap<String, Value>>,
     pub cancel: CancellationToken,
     pub output: Option<Output>,
+    /// Who is asked what only people know.
+    pub people: Option<Arc<dyn People>>,
+    /// What is known of effects that may have happened, for children that go on.
+    pub doubts: Arc<Doubts>,
 }
 
 /// How a call is recorded.
@@ -52,7 +58,6 @@ fn classify(method: &str, args: &[Value]) -> (EffectKind, SideEffect, String) {
             let named = args.get(1).and_then(|options| options.get("model")).and_then(Value::as_str);
             (EffectKind::Model, SideEffect::Read, named.unwrap_or("ctx.ai").to_owned())
         }
-        "agents.run" => (EffectKind::Agent, SideEffect::Write, first()),
         "tools.call" => (EffectKind::Tool, SideEffect::Read, first()),
         "input" => (EffectKind::Human, SideEffect::Read, "input".into()),
         _ => (EffectKind::Storage, SideEffect::Read, first()),
@@ -82,6 +87,26 @@ fn options<'a>(method: &str, args: &'a [Value], index: usize) -> Result<Option<&
     }
 }
 
+/// A key of `ctx.storage`.
+fn key<'a>(method: &str, args: &'a [Value]) -> Result<&'a str, RunError> {
+    let key = text(method, args, 0, "key")?;
+    if key.starts_with(RESERVED) {
+        let message = format!("keys that begin with `{RESERVED}` belong to aikit");
+        return Err(RunError::new(ErrorKind::ToolDenied, message));
+    }
+    Ok(key)
+}
+
+/// The agent and the inputs of `agents.run`.
+fn agent_call(args: &[Value]) -> Result<(&str, Value), RunError> {
+    let inputs = match args.get(1) {
+        None | Some(Value::Null) => json!({}),
+        Some(Value::Array(items)) if items.is_empty() => json!({}),
+        Some(inputs) => inputs.clone(),
+    };
+    Ok((text("agents.run", args, 0, "name")?, inputs))
+}
+
 impl Services {
     /// Performs one call.
     pub(crate) async fn perform(&self, method: &str, args: &[Value]) -> Result<(Value, Usage), RunError> {
@@ -91,20 +116,19 @@ impl Services {
             "now" => free(json!(ports.clock.now().timestamp_millis())),
             "id" => free(json!(ports.clock.uuid().to_string())),
             "storage.get" => {
-                let value = ports.store.kv_get(text(method, args, 0, "key")?).await.map_err(store_error)?;
+                let value = ports.store.kv_get(key(method, args)?).await.map_err(store_error)?;
                 free(value.unwrap_or_default())
             }
             "storage.set" => {
                 let value = args.get(1).cloned().unwrap_or_default();
-                ports.store.kv_set(text(method, args, 0, "key")?, &value).await.map_err(store_error)?;
+                ports.store.kv_set(key(method, args)?, &value).await.map_err(store_error)?;
                 free(Value::Null)
             }
-            "storage.delete" => {
-                free(json!(ports.store.kv_delete(text(method, args, 0, "key")?).await.map_err(store_error)?))
-            }
+            "storage.delete" => free(json!(ports.store.kv_delete(key(method, args)?).await.map_err(store_error)?)),
             "storage.list" => {
                 let prefix = args.first().and_then(Value::as_str).unwrap_or_default();
-                free(json!(ports.store.kv_list(prefix).await.map_err(store_error)?))
+                let keys = ports.store.kv_list(prefix).await.map_err(store_error)?;
+                free(json!(keys.iter().filter(|key| !key.starts_with(RESERVED)).collect::<Vec<_>>()))
             }
             "ai.complete" => {
                 let options = options(method, args, 1)?;
@@ -124,23 +148,8 @@ impl Services {
                 self.ask(messages, options(method, args, 1)?).await
             }
             "agents.run" => {
-                let inputs = match args.get(1) {
-                    None | Some(Value::Null) => json!({}),
-                    Some(Value::Array(items)) if items.is_empty() => json!({}),
-                    Some(inputs) => inputs.clone(),
-                };
-                let plan = self.engine.load(text(method, args, 0, "name")?).await?;
-                let options = RunOptions {
-                    observer: None,
-                    output: self.output.clone(),
-                    parent: self.parent,
-                    depth: self.depth + 1,
-                    source_name: String::new(),
-                    debugger: None,
-                    stubs: self.stubs.clone(),
-                };
-                let report = self.engine.run(&plan, inputs, options, self.cancel.clone()).await?;
-                report.result().map(|value| (value, report.record.usage))
+                let (name, inputs) = agent_call(args)?;
+                self.child_value(name, inputs).await
             }
             "agents.list" => {
                 let specs = ports.store.specs().await.map_err(store_error)?;
@@ -248,9 +257,9 @@ impl Services {
 
 /// The host of a script inside a run: every call passes the gate.
 pub(super) struct RunHost {
-    services: Services,
-    gate: Arc<Gate>,
-    address: String,
+    pub(super) services: Services,
+    pub(super) gate: Arc<Gate>,
+    pub(super) address: String,
     probe: Option<ScriptProbe>,
 }
 
@@ -268,6 +277,8 @@ impl RunHost {
             stubs: execution.options.stubs.clone(),
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
+            people: execution.options.people.clone(),
+            doubts: execution.options.doubts.clone(),
         };
         Self { services, gate: execution.gate.clone(), address: address.to_owned(), probe: None }
     }
@@ -287,6 +298,10 @@ impl HostCalls for RunHost {
         }
         if method == PAUSED {
             return self.paused(args).await;
+        }
+        if method == "agents.run" {
+            let (name, inputs) = agent_call(&args)?;
+            return self.run_agent(name, inputs).await;
         }
         let (kind, class, label) = classify(method, &args);
         let effect = Effect {

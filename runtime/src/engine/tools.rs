@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use aikit_core::{ErrorKind, RunError, record::Usage};
-use aikit_spec::plan::{ScriptPlan, ToolKind, ToolPlan};
+use aikit_spec::{
+    agent::{GuardrailPoint, HumanTask},
+    plan::{ScriptPlan, ToolKind, ToolPlan},
+};
 use serde_json::{Map, Value, json};
 
 use super::{Execution, host::RunHost};
@@ -11,6 +14,7 @@ use crate::{
     debug::{CallSite, FrameKind},
     gate::Effect,
     journal::{EffectKind, SideEffect},
+    people::Question,
     ports::{ScriptJob, ScriptLimits, ScriptMode, ScriptOutcome, StopCause},
     validate,
 };
@@ -24,7 +28,12 @@ impl Execution {
             ErrorKind::ValidationInput,
             &format!("the arguments of tool `{}`", tool.name),
         )?;
-        self.permitted(tool, &args)?;
+        self.permitted(address, tool, &args).await?;
+        let args = self.guard(GuardrailPoint::ToolCall, address, args).await?;
+        let hooks = &self.plan.flow.hooks;
+        let call = args.clone();
+        let asked = || json!({ "tool": tool.name, "args": call });
+        self.call_hook(&hooks.before_tool, format!("{address}/before_tool/"), asked).await?;
         if let Some(debugger) = &self.options.debugger {
             let site = CallSite { kind: FrameKind::Tool, name: tool.name.clone(), request: args.clone() };
             debugger.call(self.thread, site).await?;
@@ -61,6 +70,9 @@ impl Execution {
             })
         };
         let result = self.gate.effect(effect, timed).await?;
+        let result = self.guard(GuardrailPoint::ToolResult, address, result).await?;
+        let answered = || json!({ "tool": tool.name, "args": call, "result": result });
+        self.call_hook(&hooks.after_tool, format!("{address}/after_tool/"), answered).await?;
         if let Some(schema) = &tool.output {
             validate::check(
                 schema,
@@ -72,8 +84,8 @@ impl Execution {
         Ok(result)
     }
 
-    /// A call that a person has to agree to is denied: nobody can be asked.
-    fn permitted(&self, tool: &ToolPlan, args: &Value) -> Result<(), RunError> {
+    /// A call that a person has to agree to waits for the answer.
+    async fn permitted(&self, address: &str, tool: &ToolPlan, args: &Value) -> Result<(), RunError> {
         let mut scope = self.scope();
         scope["args"] = args.clone();
         for condition in &tool.ask {
@@ -81,11 +93,23 @@ impl Execution {
                 None => true,
                 Some(condition) => condition.holds(&scope).map_err(|e| self.expression_error(e))?,
             };
-            if asks {
-                let message = format!("the tool `{}` may only be called when a person agrees", tool.name);
-                return Err(RunError::new(ErrorKind::ToolDenied, message)
-                    .with_help("this version cannot ask; see `confirm` of the tool and `ask_tools`"));
+            if !asks {
+                continue;
             }
+            let question = Question {
+                name: tool.name.clone(),
+                address: address.to_owned(),
+                task: HumanTask::Approve,
+                prompt: format!("May the tool `{}` be called with {args}?", tool.name),
+                to: None,
+                choices: Vec::new(),
+                schema: None,
+            };
+            if self.ask_person(question, None, None).await? == json!(true) {
+                return Ok(());
+            }
+            let message = format!("a person did not agree to this call of the tool `{}`", tool.name);
+            return Err(RunError::new(ErrorKind::HumanRejected, message));
         }
         Ok(())
     }
@@ -109,7 +133,7 @@ impl Execution {
             name: name.to_owned(),
             code: script.code.clone(),
             line_offset: script.first_line,
-            mode: ScriptMode::Isolated { inputs, state: self.state.clone(), steps },
+            mode: ScriptMode::Isolated { inputs, state: (*self.state).clone(), steps },
             limits,
             context: self.engine.script_context(),
         };

@@ -124,7 +124,12 @@ fn summary(plan: &Plan, line: &str, notes: &str) -> MimeBundle {
     }
     match &plan.behavior {
         BehaviorPlan::Chat { .. } => facts.push(("behavior", "chat".into())),
-        BehaviorPlan::Unsupported(kind) => facts.push(("behavior", (*kind).into())),
+        BehaviorPlan::Machine(machine) => {
+            facts.push(("states", names(machine.states.iter().map(|state| state.name.as_str()).collect())));
+        }
+        BehaviorPlan::Graph(graph) => {
+            facts.push(("nodes", names(graph.nodes.iter().map(|node| node.name.as_str()).collect())));
+        }
         BehaviorPlan::Steps(steps) => {
             facts.push(("steps", names(steps.iter().map(|step| step.name.as_str()).collect())));
         }

@@ -4,6 +4,7 @@ mod document;
 mod errors;
 mod magics;
 mod past;
+mod people;
 mod run;
 mod script;
 mod table;
@@ -190,6 +191,8 @@ impl CellRun<'_> {
             stubs: Arc::default(),
             cancel: self.cancel.clone(),
             output: Some(Arc::new(move |event| io.emit(event))),
+            people: self.people(),
+            doubts: Arc::default(),
         }
     }
 }

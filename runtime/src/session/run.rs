@@ -58,6 +58,8 @@ impl CellRun<'_> {
             source_name: reference.clone(),
             debugger: None,
             stubs: Arc::default(),
+            people: self.people(),
+            doubts: Arc::default(),
         };
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;

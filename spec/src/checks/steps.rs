@@ -618,7 +618,7 @@ impl<'a> Checker<'a> {
 }
 
 /// What can be read where an error is handled.
-fn with_error(roots: Roots) -> Roots {
+pub(super) fn with_error(roots: Roots) -> Roots {
     let text = || Shape::Scalar("a text");
     roots.with("error", Shape::closed([("code", text()), ("message", text())]))
 }

@@ -1,5 +1,6 @@
 //! From a checked document to a [`Plan`]. The typed document gives the values; the tree gives places and free JSON.
 
+mod flow;
 mod steps;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -47,6 +48,8 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
     let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));
     let tools = lowering.tools(root);
     let behavior = lowering.behavior(root)?;
+    let flow = lowering.flow(root)?;
+    let rates = lowering.rates();
     let state_schema = at(root, &["behavior", "state_schema"]).map(Node::to_json);
     let examples = at(root, &["interface", "examples"]).map(Node::items).unwrap_or_default().iter();
     let examples = examples.map(|node| ExamplePlan {
@@ -70,7 +73,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         behavior,
         state: at(root, &["behavior", "state", "initial"]).map_or_else(|| json!({}), Node::to_json),
         state_schema,
+        flow,
         limits: limits(&document),
+        rates,
         examples,
         tests: cases(source, at(root, &["tests"])),
         unsupported: unsupported(&document),
@@ -281,8 +286,10 @@ impl Lowering<'_> {
             (None, None) => (&[][..], None),
         };
         match behavior.kind {
-            Some(BehaviorType::StateMachine) => return Ok(BehaviorPlan::Unsupported("state_machine")),
-            Some(BehaviorType::StateGraph) => return Ok(BehaviorPlan::Unsupported("state_graph")),
+            Some(BehaviorType::StateMachine) => return self.machine(root).map(BehaviorPlan::Machine),
+            Some(BehaviorType::StateGraph) => return self.graph(root).map(BehaviorPlan::Graph),
+            None if behavior.state_machine.is_some() => return self.machine(root).map(BehaviorPlan::Machine),
+            None if behavior.graph.is_some() => return self.graph(root).map(BehaviorPlan::Graph),
             _ => {}
         }
         if steps.is_empty() {
@@ -352,23 +359,7 @@ fn output_plan(output: &agent::Output, node: Option<&Node>) -> OutputPlan {
 
 /// Parts without which the agent must not run: rules that would not be kept, work that would not be done.
 fn unsupported(document: &AgentDocument) -> Vec<&'static str> {
-    let hooks = &document.behavior.hooks;
-    let hooks = [
-        &hooks.before_run,
-        &hooks.after_run,
-        &hooks.before_step,
-        &hooks.after_step,
-        &hooks.before_llm,
-        &hooks.after_llm,
-        &hooks.before_tool,
-        &hooks.after_tool,
-    ];
-    let parts = [
-        ("governance.guardrails", !document.governance.guardrails.is_empty()),
-        ("behavior.hooks", hooks.iter().any(|hook| !hook.is_empty())),
-        ("behavior.state.reducers", !document.behavior.state.reducers.is_empty()),
-        ("integration.mcp_servers", !document.integration.mcp_servers.is_empty()),
-    ];
+    let parts = [("integration.mcp_servers", !document.integration.mcp_servers.is_empty())];
     parts.into_iter().filter(|(_, declared)| *declared).map(|(part, _)| part).collect()
 }
 
@@ -377,7 +368,11 @@ fn limits(document: &AgentDocument) -> RunLimits {
     let budget = &document.governance.budget.per_execution;
     let default = RunLimits::default();
     RunLimits {
-        wall: duration(declared.max_wall.as_ref()).unwrap_or(default.wall),
+        wall: [declared.max_wall.as_ref(), document.behavior.orchestration.as_ref().and_then(|o| o.timeout.as_ref())]
+            .into_iter()
+            .filter_map(duration)
+            .min()
+            .unwrap_or(default.wall),
         steps: declared.max_steps.unwrap_or(default.steps),
         script_memory: declared.max_memory_mb.map_or(default.script_memory, |mb| u64::from(mb) << 20),
         tokens: budget.tokens,
