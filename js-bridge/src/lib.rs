@@ -12,16 +12,19 @@
 
 mod bounds;
 mod convert;
+mod debug;
 mod engine;
 mod failure;
 mod live;
 mod look;
+mod probes;
 mod rewrite;
 mod run;
 mod show;
 mod source;
 mod state;
 mod surface;
+mod values;
 mod vars;
 
 use std::sync::Arc;
