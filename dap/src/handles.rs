@@ -101,8 +101,7 @@ impl Handles {
     /// The reference of a group of a frame's variables. Those of a script are in the group `script`, with the number of the
     /// first item of its lists; parts of them may be `cut`.
     pub fn group(&mut self, value: Value, owner: Owner, script: Option<(&str, usize)>, cut: &Arc<[Cut]>) -> usize {
-        let place =
-            script.map(|(group, first)| Place { owner, path: vec![group.to_owned()], cut: cut.clone(), first });
+        let place = script.map(|(group, first)| Place { owner, path: vec![group.to_owned()], cut: cut.clone(), first });
         self.values.push(Held { value, group_of: Some(owner), place });
         self.values.len()
     }

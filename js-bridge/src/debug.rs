@@ -332,7 +332,8 @@ pub(crate) fn on_error(error: &JsError, state: &State, context: &mut Context) {
     let wanted = match state.debugging.borrow().as_ref() {
         Some(debugging) => {
             let opaque = error.as_opaque();
-            let known = debugging.shown.as_ref().zip(opaque).is_some_and(|(shown, own)| JsValue::same_value(shown, own));
+            let known =
+                debugging.shown.as_ref().zip(opaque).is_some_and(|(shown, own)| JsValue::same_value(shown, own));
             debugging.wanted.errors && !known && error.as_engine().is_none()
         }
         None => false,
@@ -403,7 +404,8 @@ fn levels(here: Option<&Site>, state: &State, context: &Context) -> Vec<At> {
         let called = at.function_name.to_std_string_lossy();
         let (name, passed) = match state.table_of(&chunk) {
             Some(table) => {
-                let function = here.filter(|_| innermost).map_or_else(|| table.function_at(line, column), |s| s.function);
+                let function =
+                    here.filter(|_| innermost).map_or_else(|| table.function_at(line, column), |s| s.function);
                 let fits = |passed: &Passed| table.site(passed.site).is_some_and(|site| site.function == function);
                 (name_of(&table, function, &called), passed.filter(fits))
             }
@@ -470,12 +472,7 @@ fn hold(reason: ScriptReason, frames: Vec<At>, state: &State, context: &mut Cont
 }
 
 /// The breakpoints of a line whose conditions hold, with the values that they want.
-fn breakpoints(
-    watched: Vec<WatchedLine>,
-    depth: usize,
-    state: &State,
-    context: &mut Context,
-) -> Vec<(u64, Vec<Json>)> {
+fn breakpoints(watched: Vec<WatchedLine>, depth: usize, state: &State, context: &mut Context) -> Vec<(u64, Vec<Json>)> {
     let mut hit = Vec::new();
     for watched in watched {
         let passed = state.debugging.borrow().as_ref().and_then(|debugging| debugging.passed.get(depth)?.clone());
@@ -563,11 +560,7 @@ fn read<'n>(
 }
 
 /// Runs something that the debugger must not see.
-fn quiet<T>(
-    state: &State,
-    context: &mut Context,
-    run: impl FnOnce(&mut Context) -> JsResult<T>,
-) -> JsResult<T> {
+fn quiet<T>(state: &State, context: &mut Context, run: impl FnOnce(&mut Context) -> JsResult<T>) -> JsResult<T> {
     let set = |since| {
         if let Some(debugging) = state.debugging.borrow_mut().as_mut() {
             debugging.evaluating = since;
@@ -587,7 +580,8 @@ fn seen(state: &State, context: &mut Context) -> Variables {
     if let Some(ctx) = ctx {
         let shown = boa_engine::JsObject::with_null_proto();
         for name in members {
-            if let Some(value) = look::own(&ctx, &JsString::from(name).into()).and_then(|found| found.value().cloned()) {
+            if let Some(value) = look::own(&ctx, &JsString::from(name).into()).and_then(|found| found.value().cloned())
+            {
                 surface::add(&shown, name, value, false);
             }
         }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oxc_ast::ast::{
-    ArrowFunctionExpression, AwaitExpression, BindingIdentifier, CallExpression, CatchParameter, Class, Expression, ForOfStatement,
-    FormalParameters, Function, ImportExpression, NewExpression, Statement, TaggedTemplateExpression,
+    ArrowFunctionExpression, AwaitExpression, BindingIdentifier, CallExpression, CatchParameter, Class, Expression,
+    ForOfStatement, FormalParameters, Function, ImportExpression, NewExpression, Statement, TaggedTemplateExpression,
     VariableDeclaration, VariableDeclarationKind, YieldExpression,
 };
 use oxc_ast_visit::{Visit, walk};

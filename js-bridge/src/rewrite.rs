@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use oxc_ast::ast::{
     ArrowFunctionExpression, AssignmentExpression, AssignmentTarget, AwaitExpression, BindingIdentifier, CatchClause,
     Class, Directive, DoWhileStatement, Expression, ForInStatement, ForOfStatement, ForStatement, ForStatementInit,
-    ForStatementLeft, FormalParameters, Function, FunctionBody, IdentifierReference, IfStatement, ReturnStatement,
-    SimpleAssignmentTarget, Statement, StaticBlock, ThrowStatement, UpdateExpression, VariableDeclaration,
-    VariableDeclarationKind, WhileStatement, WithStatement, YieldExpression,
+    ForStatementLeft, FormalParameters, Function, FunctionBody, IdentifierReference, IfStatement, MethodDefinition,
+    ObjectProperty, ReturnStatement, SimpleAssignmentTarget, Statement, StaticBlock, ThrowStatement, UpdateExpression,
+    VariableDeclaration, VariableDeclarationKind, VariableDeclarator, WhileStatement, WithStatement, YieldExpression,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
@@ -116,6 +116,8 @@ pub(crate) struct Rewriter<'c> {
     fixed: HashSet<String>,
     /// What a debugger wants put in.
     probes: Option<Probes>,
+    /// What the function that is visited next is called.
+    called: Option<String>,
 }
 
 impl<'c> Rewriter<'c> {
@@ -132,6 +134,7 @@ impl<'c> Rewriter<'c> {
             functions: Vec::new(),
             fixed,
             probes: None,
+            called: None,
         }
     }
 
@@ -199,12 +202,21 @@ impl<'c> Rewriter<'c> {
         }
     }
 
+    /// What has this name may be a function.
+    fn named(&mut self, name: Option<String>, value: &Expression<'_>) {
+        let is_function = matches!(value, Expression::FunctionExpression(_) | Expression::ArrowFunctionExpression(_));
+        self.called = name.filter(|_| is_function);
+        self.visit_expression(value);
+        self.called = None;
+    }
+
     /// A function and what it declares.
     fn function(&mut self, function: Inside<'_>, visit: impl FnOnce(&mut Self)) {
         self.depth += 1;
+        let called = self.called.take();
         let shift = u32::try_from(self.shift).unwrap_or(0);
         if let Some(probes) = &mut self.probes {
-            probes.enter(function.name.clone(), function.span, shift, function.own_this, function.numbered);
+            probes.enter(function.name.clone().or(called), function.span, shift, function.own_this, function.numbered);
             let mut names = probes::parameters(function.params);
             names.extend(function.name);
             names.extend(function.statements.map(probes::variables).unwrap_or_default());
@@ -436,6 +448,23 @@ impl<'a> Visit<'a> for Rewriter<'_> {
             numbered: it.r#async,
         };
         self.function(inside, |rewriter| walk::walk_function(rewriter, it, flags));
+    }
+
+    fn visit_method_definition(&mut self, it: &MethodDefinition<'a>) {
+        self.visit_property_key(&it.key);
+        self.called = it.key.name().map(|name| name.to_string());
+        self.visit_function(&it.value, ScopeFlags::Function);
+    }
+
+    fn visit_object_property(&mut self, it: &ObjectProperty<'a>) {
+        self.visit_property_key(&it.key);
+        self.named(it.key.name().map(|name| name.to_string()), &it.value);
+    }
+
+    fn visit_variable_declarator(&mut self, it: &VariableDeclarator<'a>) {
+        self.visit_binding_pattern(&it.id);
+        let name = it.id.get_binding_identifier().map(|id| id.name.to_string());
+        it.init.iter().for_each(|init| self.named(name.clone(), init));
     }
 
     fn visit_function_body(&mut self, it: &FunctionBody<'a>) {

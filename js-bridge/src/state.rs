@@ -14,8 +14,8 @@ use aikit_runtime::{
     scripts::{display::Emitter, engine::EngineHost},
 };
 use boa_engine::{
-    Context, JsObject, JsSymbol, JsValue, builtins::promise::ResolvingFunctions, job::Job, object::builtins::JsFunction,
-    property::PropertyKey,
+    Context, JsObject, JsSymbol, JsValue, builtins::promise::ResolvingFunctions, job::Job,
+    object::builtins::JsFunction, property::PropertyKey,
 };
 
 use crate::{debug::Debugging, probes::Table, source::Map, vars::Cached};

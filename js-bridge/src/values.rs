@@ -68,7 +68,8 @@ impl<'c> Show<'c> {
             JsVariant::Null => Json::Null,
             JsVariant::Boolean(truth) => Json::Bool(truth),
             JsVariant::Integer32(integer) => Json::from(integer),
-            JsVariant::Float64(number) if number.fract() == 0.0 && number.abs() <= SAFE => {
+            JsVariant::Float64(number) if number.fract() == 0.0 && number.abs() <= SAFE =>
+            {
                 #[expect(clippy::cast_possible_truncation, reason = "it is a whole number within the range")]
                 Json::from(number as i64)
             }

@@ -90,7 +90,10 @@ fn a_breakpoint_stops_with_frames_and_variables() {
         assert_eq!(frames, [("add", 5), ("function", 9), ("main", 9)]);
         let add = &stops[0].frames[0];
         assert_eq!(add.locals.value["a"], 1);
-        assert_eq!((&add.locals.value["b"], &add.locals.value["sum"], &add.locals.value["extra"]), (&json!(10), &json!(11), &json!(1)));
+        assert_eq!(
+            (&add.locals.value["b"], &add.locals.value["sum"], &add.locals.value["extra"]),
+            (&json!(10), &json!(11), &json!(1))
+        );
         assert_eq!(stops[0].frames[1].locals.value["x"], 1);
         let main = &stops[0].frames[2].locals.value;
         assert_eq!((&main["base"], &main["last"]), (&json!(10), &json!("<undefined>")));
@@ -113,8 +116,17 @@ fn steps_go_over_into_and_out_of_functions() {
         assert_eq!(
             walk(session, &[Over, In, In, Over, Over, Over, Over, Over, Out, Out]),
             at(&[
-                (1, "main"), (9, "main"), (9, "function"), (3, "add"), (4, "add"), (5, "add"), (4, "add"), (5, "add"),
-                (7, "add"), (9, "function"), (10, "main"),
+                (1, "main"),
+                (9, "main"),
+                (9, "function"),
+                (3, "add"),
+                (4, "add"),
+                (5, "add"),
+                (4, "add"),
+                (5, "add"),
+                (7, "add"),
+                (9, "function"),
+                (10, "main"),
             ])
         );
     });
@@ -142,8 +154,18 @@ fn expressions_see_and_change_what_the_script_sees() {
     session(|session| {
         let code = "function f(a) {\n  'use strict';\n  let b = a * 2;\n  { let c = 3; g(() => b + c); }\n  return b;\n}\nfunction g(h) {\n  return h();\n}\nf(4)";
         let orders = vec![
-            ask(0, "h"), ask(1, "b + c"), ask(1, "b = 100"), ask(1, "({ a, c })"), ask(1, "const z = a; z + 1"), ask(0, "b"),
-            ask(1, "while (true) {}"), ask(1, "let q ="), ask(9, "1"), ask(2, "[1, 2].map(x => x * 2)"), ask(1, "this"), go(Resume::On),
+            ask(0, "h"),
+            ask(1, "b + c"),
+            ask(1, "b = 100"),
+            ask(1, "({ a, c })"),
+            ask(1, "const z = a; z + 1"),
+            ask(0, "b"),
+            ask(1, "while (true) {}"),
+            ask(1, "let q ="),
+            ask(9, "1"),
+            ask(2, "[1, 2].map(x => x * 2)"),
+            ask(1, "this"),
+            go(Resume::On),
         ];
         let (stops, ran) = debug(session, code, at(&[8]), orders);
         let results = &stops[0].results;
@@ -165,12 +187,16 @@ fn expressions_see_and_change_what_the_script_sees() {
 #[test]
 fn names_are_shown_as_far_as_they_are_initialized() {
     session(|session| {
-        let code = "function outer(n) {\n  var early = typeof late;\n  let late = n;\n  class Box { #inside = 1; get() { return late + this.#inside; } }\n  return new Box().get();\n}\nouter(1)";
-        let (stops, _) = debug(session, code, at(&[2, 4]), vec![go(Resume::Over), go(Resume::Over), go(Resume::In), go(Resume::In)]);
+        let code = "function outer(n) {\n  var early = typeof none;\n  let late = n;\n  class Box { #inside = 1; get() { return late + this.#inside; } }\n  return new Box().get();\n}\nouter(1)";
+        let (stops, _) =
+            debug(session, code, at(&[2, 4]), vec![go(Resume::Over), go(Resume::Over), go(Resume::In), go(Resume::In)]);
         let first = &stops[0].frames[0].locals.value;
-        assert_eq!((&first["late"], &first["early"], &first["n"]), (&json!("<not initialized>"), &json!("<undefined>"), &json!(1)));
+        assert_eq!(
+            (&first["late"], &first["early"], &first["n"]),
+            (&json!("<not initialized>"), &json!("<undefined>"), &json!(1))
+        );
         let inside = stops.last().unwrap();
-        assert_eq!(inside.frames[0].name, "get");
+        assert_eq!(inside.frames[0].name, "get", "{:?}", lines(&stops));
         assert_eq!(inside.frames[0].upvalues.value["late"], 1);
         assert_eq!(inside.frames[0].locals.value["this"], json!({}));
     });
@@ -184,7 +210,12 @@ fn async_functions_are_stepped_through_their_awaits() {
         // The other call stops at its breakpoint on the way, then goes over its own await.
         assert_eq!(lines(&stops)[..2], [(2, "slow"), (2, "slow")]);
         assert_eq!(ran.outcome, session.run("'t11,t22'").outcome);
-        let (stops, _) = debug(session, "let a = 1;\na = await ctx.ai.complete('x', { delay: 5 });\na += 'y';\na", entry(), vec![go(Resume::Over); 3]);
+        let (stops, _) = debug(
+            session,
+            "let a = 1;\na = await ctx.ai.complete('x', { delay: 5 });\na += 'y';\na",
+            entry(),
+            vec![go(Resume::Over); 3],
+        );
         assert_eq!(lines(&stops), [(1, "main"), (2, "main"), (3, "main"), (4, "main")]);
         assert_eq!(stops[2].frames[0].locals.value["a"], "x");
     });
@@ -198,7 +229,10 @@ fn generators_keep_their_variables() {
         assert_eq!(stops.len(), 2);
         let frames: Vec<_> = stops[1].frames.iter().map(|frame| (frame.name.as_str(), frame.line)).collect();
         assert_eq!(frames, [("note", 8), ("count", 4), ("main", 13)]);
-        assert_eq!((&stops[1].frames[1].locals.value["i"], &stops[1].frames[1].locals.value["got"]), (&json!(1), &json!("b")));
+        assert_eq!(
+            (&stops[1].frames[1].locals.value["i"], &stops[1].frames[1].locals.value["got"]),
+            (&json!(1), &json!("b"))
+        );
     });
 }
 
@@ -254,7 +288,10 @@ fn large_values_are_shown_in_part_and_by_pages() {
         assert_eq!(locals.value["rows"].as_array().unwrap().len(), 100);
         assert!(locals.cut.iter().any(|cut| cut.path == ["locals", "rows"] && cut.total == 500));
         let shown = &locals.value["self"];
-        assert_eq!((&shown["bad"], &shown["self"], &shown["map"]), (&json!("<getter>"), &json!("<circular>"), &json!({ "k": 1 })));
+        assert_eq!(
+            (&shown["bad"], &shown["self"], &shown["map"]),
+            (&json!("<getter>"), &json!("<circular>"), &json!({ "k": 1 }))
+        );
         let page: Shown = serde_json::from_value(stops[0].results[0].clone().unwrap()).unwrap();
         assert_eq!(page.value[9], json!({ "i": 499 }));
         assert_eq!(stops[0].globals.value["ctx"]["tenant"]["id"], "t1");
@@ -286,7 +323,9 @@ fn a_pause_stops_a_loop_that_has_no_probes() {
         let ran = session.run_watched(&job, None, Some(Debugger { wishes, orders: Mutex::new(Box::new(orders)) }));
         assert!(matches!(ran.outcome, ScriptOutcome::Done { .. }), "{:?}", ran.outcome);
         let stops = stops.lock().unwrap();
-        let ScriptReport::Stopped { reason: ScriptReason::Pause, frames, .. } = &stops[0] else { panic!("{:?}", stops[0]) };
+        let ScriptReport::Stopped { reason: ScriptReason::Pause, frames, .. } = &stops[0] else {
+            panic!("{:?}", stops[0])
+        };
         assert_eq!((frames[0].name.as_str(), frames[0].line), ("main", 2));
         assert!(matches!(&stops[1], ScriptReport::Changed { result: Ok(Value::Bool(true)), .. }));
     });

@@ -292,7 +292,8 @@ impl Debugger {
 impl Debugger {
     /// The run begins: the frame below all others.
     pub fn begin(&self, name: &str, scope: Value) {
-        let frame = Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default(), script: None };
+        let frame =
+            Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default(), script: None };
         let run = Entered { frame: Arc::new(frame), address: String::new(), depth: 0, catches: Vec::new() };
         if let Some(thread) = self.lock().threads.get_mut(&MAIN) {
             thread.stack = vec![run];
@@ -355,7 +356,9 @@ impl Debugger {
             }
             let line = moment.frames.first().map_or(1, |frame| frame.line);
             let name = format!("{} ({})", site.name, site.kind.word());
-            moment.frames.insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default(), script: None }));
+            moment
+                .frames
+                .insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default(), script: None }));
             moment.depth += 1;
             moment
         };

@@ -163,7 +163,8 @@ fn js_lines(code: &[&str]) -> Vec<u32> {
                 }
             }
         }
-        let body = text.trim_start_matches(['}', ']', ')']).trim_end_matches([';', ',', ')', '}', ']', '{', '(']).trim();
+        let body =
+            text.trim_start_matches(['}', ']', ')']).trim_end_matches([';', ',', ')', '}', ']', '{', '(']).trim();
         let nothing = matches!(body, "" | "else" | "try" | "finally" | "do" | "default:");
         let goes_on = body.starts_with(['.', '?', ':', '&', '|', '+', '*', '<', '>', '=']) && !body.starts_with("++");
         let declares = (body.starts_with("function") || body.starts_with("async function")) && !text.ends_with('}');
@@ -189,8 +190,24 @@ mod tests {
     #[test]
     fn lines_of_javascript_that_do_nothing_are_passed_over() {
         let code = [
-            "", "// first", "/* long", "text */ const a = {", "  b: 1,", "};", "if (a) {", "} else {", "  f(a)", "    .g();",
-            "}", "function h(x) {", "  return x;", "}", "try {", "} catch (error) {", "}", "++a;",
+            "",
+            "// first",
+            "/* long",
+            "text */ const a = {",
+            "  b: 1,",
+            "};",
+            "if (a) {",
+            "} else {",
+            "  f(a)",
+            "    .g();",
+            "}",
+            "function h(x) {",
+            "  return x;",
+            "}",
+            "try {",
+            "} catch (error) {",
+            "}",
+            "++a;",
         ];
         assert_eq!(js_lines(&code), [3, 4, 6, 8, 12, 17]);
     }
