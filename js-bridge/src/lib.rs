@@ -15,6 +15,7 @@ mod convert;
 mod debug;
 mod engine;
 mod failure;
+mod frames;
 mod live;
 mod look;
 mod probes;

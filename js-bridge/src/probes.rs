@@ -112,7 +112,7 @@ impl Table {
         // Characters are taken for bytes: a function that ends on a line with others is meant by its start.
         let at = start + column.saturating_sub(1);
         let inside = |(_, known): &(usize, &Known)| (known.start..known.end).contains(&at);
-        self.functions.iter().enumerate().filter(inside).last().map_or(0, |(number, _)| number)
+        self.functions.iter().enumerate().rfind(inside).map_or(0, |(number, _)| number)
     }
 
     /// The names that can be read at a place: those of its function, and those of the functions around it.

@@ -169,9 +169,11 @@ fn js_lines(code: &[&str]) -> Vec<u32> {
         let goes_on = body.starts_with(['.', '?', ':', '&', '|', '+', '*', '<', '>', '=']) && !body.starts_with("++");
         let declares = (body.starts_with("function") || body.starts_with("async function")) && !text.ends_with('}');
         let closes = text.starts_with(['}', ']', ')']) && (body.starts_with("catch") || body.starts_with("else"));
-        if !nothing && !goes_on && !declares && !text.starts_with("//") && !(closes && text.ends_with('{')) {
-            lines.push(number);
+        let opens = closes && text.ends_with('{');
+        if nothing || goes_on || declares || opens || text.starts_with("//") {
+            continue;
         }
+        lines.push(number);
     }
     lines
 }
