@@ -53,8 +53,9 @@ impl Breakpoints {
         let plain = arguments["filters"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let options = arguments["filterOptions"].as_array().into_iter().flatten();
         let asked: Vec<&str> = plain.chain(options.filter_map(|option| option["filterId"].as_str())).collect();
-        self.filters = Filters { failed: asked.contains(&"failed"), uncaught: asked.contains(&"uncaught") };
-        let shown = asked.iter().map(|name| json!({ "verified": matches!(*name, "failed" | "uncaught") }));
+        let has = |name| asked.contains(&name);
+        self.filters = Filters { failed: has("failed"), uncaught: has("uncaught"), raised: has("raised") };
+        let shown = asked.iter().map(|name| json!({ "verified": matches!(*name, "failed" | "uncaught" | "raised") }));
         json!({ "breakpoints": shown.collect::<Vec<_>>() })
     }
 

@@ -429,6 +429,10 @@ fn capabilities() -> Value {
                 "filter": "uncaught", "label": "Uncaught failures", "default": true,
                 "description": "Stops where a step or a script has failed and no `on_error` around it takes the error.",
             },
+            {
+                "filter": "raised", "label": "Errors that scripts throw", "default": false,
+                "description": "Stops where JavaScript throws, also where the script itself catches the error.",
+            },
         ],
     })
 }

@@ -1,5 +1,6 @@
 //! Where the run stands, as a client sees it: frames, scopes, values, completions.
 
+use aikit_core::Language;
 use aikit_runtime::debug::{
     Debugger, FrameKind, ThreadId,
     script::{GLOBALS, LOCALS, UPVALUES},
@@ -44,7 +45,9 @@ pub fn scopes(debugger: &Debugger, handles: &mut Handles, owner: Owner) -> Optio
     let frame = moment.frames.get(owner.frame)?;
     let scope = |(name, value): (&'static str, Value)| {
         let count = value.as_object().map_or(0, serde_json::Map::len);
+        let first = usize::from(frame.script.as_ref().is_some_and(|(_, language)| *language == Language::Lua));
         let script = if frame.kind == FrameKind::Script { script_group(name) } else { None };
+        let script = script.map(|group| (group, first));
         let mut scope = json!({
             "name": name, "namedVariables": count, "expensive": false,
             "variablesReference": handles.group(value, owner, script, &frame.cut),

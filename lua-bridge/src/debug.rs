@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use aikit_core::RunError;
+use aikit_core::{Language, RunError};
 use aikit_runtime::{
     debug::script::{
         GLOBALS, LOCALS, PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Shown,
@@ -278,6 +278,7 @@ fn ask(host: &dyn EngineHost, report: &ScriptReport) -> Result<ScriptOrder, RunE
 struct Level {
     level: usize,
     name: String,
+    source: String,
     line: u32,
 }
 
@@ -300,9 +301,9 @@ fn levels(lua: &Lua, state: &State) -> Vec<Level> {
         let Some((chunk, line, name)) = seen else { break };
         let line = line.and_then(|line| u32::try_from(line).ok());
         if let (Some(chunk), Some(line)) = (chunk, line)
-            && state.lock().place(&chunk, line).is_some()
+            && let Some(place) = state.lock().place(&chunk, line)
         {
-            found.push(Level { level, name, line });
+            found.push(Level { level, name, source: place.source, line });
         }
         if found.len() == FRAMES {
             break;
@@ -315,7 +316,7 @@ fn levels(lua: &Lua, state: &State) -> Vec<Level> {
 fn capture(lua: &Lua, state: &State) -> (Vec<ScriptFrame>, Shown) {
     let mut show = Show::some(lua);
     let mut frames = Vec::new();
-    for Level { level, name, line } in levels(lua, state) {
+    for Level { level, name, source, line } in levels(lua, state) {
         // A frame that cannot be read is shown without variables.
         let mut group = |group: &str, variables: mlua::Result<Vec<Variable>>| {
             let variables = variables.unwrap_or_default();
@@ -323,7 +324,7 @@ fn capture(lua: &Lua, state: &State) -> (Vec<ScriptFrame>, Shown) {
         };
         let locals = group(LOCALS, frames::locals(lua, level));
         let upvalues = group(UPVALUES, frames::upvalues(lua, level));
-        frames.push(ScriptFrame { name, line, locals, upvalues });
+        frames.push(ScriptFrame { name, source, language: Language::Lua, line, locals, upvalues });
     }
     let globals = Show::some(lua).variables(GLOBALS, surface::seen(lua, state));
     (frames, globals)

@@ -91,6 +91,8 @@ pub struct Filters {
     pub failed: bool,
     /// Steps that fail with an error that no `on_error` around them takes.
     pub uncaught: bool,
+    /// Errors that a script raises, also those that it catches.
+    pub raised: bool,
 }
 
 /// How the run goes on.
@@ -290,7 +292,8 @@ impl Debugger {
 impl Debugger {
     /// The run begins: the frame below all others.
     pub fn begin(&self, name: &str, scope: Value) {
-        let frame = Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default() };
+        let frame =
+            Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default(), script: None };
         let run = Entered { frame: Arc::new(frame), address: String::new(), depth: 0, catches: Vec::new() };
         if let Some(thread) = self.lock().threads.get_mut(&MAIN) {
             thread.stack = vec![run];
@@ -331,6 +334,7 @@ impl Debugger {
                 line,
                 scope: site.scope,
                 cut: Arc::default(),
+                script: None,
             };
             let (address, catches) = (site.address, site.catches);
             state.stack.push(Entered { frame: Arc::new(frame), address, depth, catches });
@@ -352,7 +356,9 @@ impl Debugger {
             }
             let line = moment.frames.first().map_or(1, |frame| frame.line);
             let name = format!("{} ({})", site.name, site.kind.word());
-            moment.frames.insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default() }));
+            moment
+                .frames
+                .insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default(), script: None }));
             moment.depth += 1;
             moment
         };

@@ -89,6 +89,7 @@ impl Inner {
                 .collect(),
             entry,
             errors: self.filters.failed || (self.filters.uncaught && !caught),
+            raised: self.filters.raised,
             pauses: running.pauses,
         };
         running.watch.send_replace(watch);
@@ -157,7 +158,8 @@ impl Thread {
             let (name, line, locals, upvalues) = (frame.name, frame.line, frame.locals, frame.upvalues);
             let scope = json!({ LOCALS: locals.value, UPVALUES: upvalues.value, GLOBALS: globals.value });
             let cut = locals.cut.into_iter().chain(upvalues.cut).chain(globals.cut.clone()).collect();
-            Arc::new(Frame { name, kind: FrameKind::Script, line, scope, cut })
+            let script = Some((frame.source, frame.language));
+            Arc::new(Frame { name, kind: FrameKind::Script, line, scope, cut, script })
         };
         let inner: Vec<Arc<Frame>> = frames.into_iter().map(shown).collect();
         moment.frames.splice(0..0, inner);
