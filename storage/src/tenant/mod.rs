@@ -1,7 +1,10 @@
 //! The data of one tenant.
 
+mod facts;
 mod history;
+mod knowledge;
 mod kv;
+mod memory;
 mod runs;
 mod session;
 mod specs;
