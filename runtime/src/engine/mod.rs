@@ -2,8 +2,11 @@
 
 mod bodies;
 mod check;
+mod compress;
+mod context;
 mod conversation;
 pub(crate) mod host;
+pub(crate) mod memory;
 pub(crate) mod model;
 mod replay;
 mod retry;
@@ -38,7 +41,7 @@ use crate::{
     gate::{Gate, Passage, store_error},
     journal::{OutlineBranch, OutlineStep, Record},
     past::{Drift, Mode, Past},
-    ports::{Clock, Files, Models, Scripts, Secrets, Store, Tools},
+    ports::{Clock, Files, Memory, Models, Scripts, Secrets, Store, Tools},
     validate,
 };
 
@@ -62,6 +65,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The workspace.
     pub files: Arc<dyn Files>,
+    /// What agents remember.
+    pub memory: Arc<dyn Memory>,
 }
 
 /// Runs plans for one scope.

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use aikit_core::{ErrorKind, Place, RunError};
 use aikit_spec::{
     EvalError,
-    plan::{BodySegment, Dynamic, ErrorAction, StepKind, StepPlan, ToolPlan},
+    plan::{BodySegment, Dynamic, ErrorAction, MemoryTool, StepKind, StepPlan, ToolKind, ToolPlan},
     template::Template,
 };
 use serde_json::{Map, Value, json};
@@ -240,9 +240,12 @@ impl Execution {
         let scope = self.scope();
         match &step.kind {
             StepKind::Llm { prompt, model, tools, output, max_iterations } => {
-                let mut messages = self.system_messages(&scope)?;
-                messages.extend(self.prompt(prompt, Role::User, &scope)?);
-                let tools: Vec<&ToolPlan> = plan.tools.iter().filter(|tool| tools.contains(&tool.name)).collect();
+                let asked = self.prompt(prompt, Role::User, &scope)?;
+                let system = self.system_messages(&scope)?;
+                let messages = Box::pin(self.in_context(address, system, asked, false)).await?;
+                let own = plan.tools.iter().filter(|tool| tools.contains(&tool.name));
+                let search = |tool: &&ToolPlan| matches!(tool.kind, ToolKind::Memory(MemoryTool::SearchKnowledge));
+                let tools: Vec<&ToolPlan> = own.chain(plan.memory_tools.iter().filter(search)).collect();
                 self.converse(Conversation {
                     address,
                     model: model.as_deref().unwrap_or(&plan.default_model),
@@ -340,6 +343,7 @@ impl Execution {
                 };
                 flow
             }
+            StepKind::Memory(step) => Box::pin(self.memory_step(address, step)).await.map(Flow::Next),
             StepKind::Return(value) => self.resolve(value, &scope).map(Flow::Return),
             StepKind::Unsupported(keyword) => Err(RunError::unsupported(format!("`{keyword}`"))),
         }
@@ -371,7 +375,7 @@ impl Execution {
     }
 
     /// Fills the templates of a value.
-    fn resolve(&self, value: &Dynamic, scope: &Value) -> Result<Value, RunError> {
+    pub(super) fn resolve(&self, value: &Dynamic, scope: &Value) -> Result<Value, RunError> {
         Ok(match value {
             Dynamic::Literal(value) => value.clone(),
             Dynamic::Template(template) => template.render(scope).map_err(|e| self.expression_error(e))?,

@@ -1,5 +1,6 @@
 //! From a checked document to a [`Plan`]. The typed document gives the values; the tree gives places and free JSON.
 
+mod memory;
 mod steps;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -46,6 +47,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
     let output = document.intelligence.output.as_ref();
     let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));
     let tools = lowering.tools(root);
+    let memory = lowering.memory(root);
+    let context = lowering.context(root);
+    let memory_tools = lowering.memory_tools(root, &memory, &tools);
     let behavior = lowering.behavior(root)?;
     let state_schema = at(root, &["behavior", "state_schema"]).map(Node::to_json);
     let examples = at(root, &["interface", "examples"]).map(Node::items).unwrap_or_default().iter();
@@ -67,6 +71,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         prompts,
         output,
         tools,
+        memory_tools,
+        memory: memory.into(),
+        context,
         behavior,
         state: at(root, &["behavior", "state", "initial"]).map_or_else(|| json!({}), Node::to_json),
         state_schema,
