@@ -97,6 +97,9 @@ impl Lowering<'_> {
             embedding: self.embedding(root, base.embedding.as_ref()),
             refresh: base.refresh.unwrap_or(agent::KnowledgeRefresh::OnChange),
             unsupported: match base.kind.unwrap_or(KnowledgeKind::Documents) {
+                KnowledgeKind::Documents if base.refresh == Some(agent::KnowledgeRefresh::Cron) => {
+                    Some("refresh: cron")
+                }
                 KnowledgeKind::Documents => None,
                 KnowledgeKind::Vector => Some("vector"),
                 KnowledgeKind::Graph => Some("graph"),
