@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use aikit_core::Scope;
 use aikit_js_bridge::JsFactory;
 use aikit_lua_bridge::LuaFactory;
+use aikit_memory::MemoryService;
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     engine::{Engine, Ports},
@@ -17,7 +18,7 @@ use aikit_storage::Database;
 use aikit_tools::BuiltinTools;
 
 use crate::{
-    adapters::{secrets::TenantSecrets, store::StoreAdapter},
+    adapters::{memory::MemoryRows, secrets::TenantSecrets, store::StoreAdapter},
     context::Context,
     exit::Exit,
     failure::Failure,
@@ -84,7 +85,9 @@ pub async fn engine(
     kind: &str,
     composition: &Composition,
 ) -> Result<Engine, Failure> {
-    let store: Arc<dyn Store> = Arc::new(StoreAdapter::new(database.enter(&scope, kind).await?));
+    let entered = database.enter(&scope, kind).await?;
+    let memory = MemoryService::new(Arc::new(MemoryRows::new(entered.clone())), Arc::new(SystemClock));
+    let store: Arc<dyn Store> = Arc::new(StoreAdapter::new(entered));
     let tenant = store.tenant().await?;
     let models = ModelsConfig { scripts: composition.model_scripts.clone(), ..ModelsConfig::default() };
     let ports = Ports {
@@ -95,6 +98,7 @@ pub async fn engine(
         secrets: Arc::new(TenantSecrets::new(tenant.clone())),
         clock: Arc::new(SystemClock),
         files: Arc::new(NoFiles),
+        memory: Arc::new(memory),
     };
     Ok(Engine::new(ports, scope, tenant).within(composition.limits.clone()))
 }

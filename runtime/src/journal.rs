@@ -21,6 +21,8 @@ pub enum EffectKind {
     Script,
     /// The tenant's key-value space.
     Storage,
+    /// What agents remember and know.
+    Memory,
     /// The clock.
     Clock,
     /// A fresh id.
@@ -41,6 +43,7 @@ impl EffectKind {
             EffectKind::Tool => "tool",
             EffectKind::Script => "script",
             EffectKind::Storage => "storage",
+            EffectKind::Memory => "memory",
             EffectKind::Clock => "clock",
             EffectKind::Id => "id",
             EffectKind::Human => "human",

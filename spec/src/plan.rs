@@ -1,15 +1,17 @@
 //! What a checked document is lowered to: everything the engine needs to run it, and nothing of how it was written but
 //! the places. A document without error diagnostics always lowers; one with errors never does.
 
+mod context;
 mod flow;
+mod memory;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-pub use self::flow::*;
+pub use self::{context::*, flow::*, memory::*};
 use crate::{agent::Jitter, expr::Expr, template::Template, test_suite::TestCase, words::ErrorGlob};
 
 /// An executable agent.
@@ -35,6 +37,12 @@ pub struct Plan {
     pub output: Option<OutputPlan>,
     /// Declared tools by name, in the order of the document.
     pub tools: Vec<ToolPlan>,
+    /// What a model can do with the memory, as tools.
+    pub memory_tools: Vec<ToolPlan>,
+    /// What the agent remembers and knows.
+    pub memory: Arc<MemoryPlan>,
+    /// What a model is shown besides its prompt.
+    pub context: ContextPlan,
     /// What the agent does.
     pub behavior: BehaviorPlan,
     /// Initial state (`behavior.state.initial`), an object.
@@ -211,6 +219,8 @@ pub enum ToolKind {
     Builtin(String),
     /// A script; `ctx.inputs` holds the arguments.
     Script(ScriptPlan),
+    /// The agent's memory.
+    Memory(MemoryTool),
     /// A kind of tool that this version does not execute: a call fails.
     Unsupported(&'static str),
 }
@@ -443,6 +453,8 @@ pub enum StepKind {
         /// The steps.
         steps: Vec<StepPlan>,
     },
+    /// Reads or writes memory.
+    Memory(MemoryStep),
     /// Ends the run with a result.
     Return(Dynamic),
     /// A kind of step that this version does not execute: it fails.
@@ -572,6 +584,7 @@ impl StepKind {
             StepKind::Emit { .. } => "emit",
             StepKind::Raise { .. } => "raise",
             StepKind::Subflow { .. } => "subflow",
+            StepKind::Memory(step) => step.keyword(),
             StepKind::Return(_) => "return",
             StepKind::Unsupported(keyword) => keyword,
         }

@@ -35,8 +35,8 @@ impl Execution {
     pub(super) async fn chat(&self, max_iterations: u32) -> Result<Value, RunError> {
         let plan = self.plan.clone();
         let scope = self.scope();
-        let mut messages = self.system_messages(&scope)?;
-        messages.push(Message::text(Role::User, user_text(&self.inputs)));
+        let system = self.system_messages(&scope)?;
+        let question = user_text(&self.inputs);
         let (output, wrap) = chat_output(plan.output.as_ref(), plan.outputs.as_ref());
         if let Some(debugger) = self.options.debugger.clone() {
             let (address, name) = ("chat".to_owned(), "chat".to_owned());
@@ -44,20 +44,24 @@ impl Execution {
             debugger.step(self.thread, site).await?;
         }
         self.step_started("chat", "llm");
-        let answer = self
-            .converse(Conversation {
+        let answer = async {
+            let asked = vec![Message::text(Role::User, question.clone())];
+            let conversation = Conversation {
                 address: "chat",
                 model: &plan.default_model,
-                messages,
-                tools: plan.tools.iter().collect(),
+                messages: Box::pin(self.in_context("chat", system, asked, true)).await?,
+                tools: plan.tools.iter().chain(&plan.memory_tools).collect(),
                 output: output.as_ref(),
                 max_iterations,
-            })
-            .await
-            .map(|answer| match wrap {
-                Some(property) => json!({ property: answer }),
-                None => answer,
-            });
+            };
+            let answer = Box::pin(self.converse(conversation)).await?;
+            self.turn_ended("chat", &question, &answer).await?;
+            Ok(answer)
+        };
+        let answer = answer.await.map(|answer| match wrap {
+            Some(property) => json!({ property: answer }),
+            None => answer,
+        });
         self.step_ended("chat", &answer, None);
         self.gate.flush().await?;
         answer
@@ -102,6 +106,7 @@ impl Execution {
             .collect();
         let (mut rounds, mut repairs) = (0, 0);
         loop {
+            Box::pin(self.fit(c.address, &mut c.messages)).await?;
             let response = self.ask(&c, &specs).await?;
             if !response.tool_calls.is_empty() {
                 rounds += 1;

@@ -59,12 +59,14 @@ fn classify(method: &str, args: &[Value]) -> (EffectKind, SideEffect, String) {
             (EffectKind::Model, SideEffect::Read, named.unwrap_or("ctx.ai").to_owned())
         }
         "tools.call" => (EffectKind::Tool, SideEffect::Read, first()),
+        "memory.remember" | "memory.forget" => (EffectKind::Memory, SideEffect::Write, method.into()),
+        "memory.recall" | "memory.search" | "memory.block" => (EffectKind::Memory, SideEffect::Read, method.into()),
         "input" => (EffectKind::Human, SideEffect::Read, "input".into()),
         _ => (EffectKind::Storage, SideEffect::Read, first()),
     }
 }
 
-fn usage_error(method: &str, what: &str) -> RunError {
+pub(super) fn usage_error(method: &str, what: &str) -> RunError {
     let path = match method {
         "input" => "input".to_owned(),
         other => format!("ctx.{other}"),
@@ -73,11 +75,15 @@ fn usage_error(method: &str, what: &str) -> RunError {
     RunError::new(ErrorKind::ScriptError, what.to_owned()).with_help(format!("usage: {signature}"))
 }
 
-fn text<'a>(method: &str, args: &'a [Value], index: usize, name: &str) -> Result<&'a str, RunError> {
+pub(super) fn text<'a>(method: &str, args: &'a [Value], index: usize, name: &str) -> Result<&'a str, RunError> {
     args.get(index).and_then(Value::as_str).ok_or_else(|| usage_error(method, &format!("`{name}` must be a string")))
 }
 
-fn options<'a>(method: &str, args: &'a [Value], index: usize) -> Result<Option<&'a Map<String, Value>>, RunError> {
+pub(super) fn options<'a>(
+    method: &str,
+    args: &'a [Value],
+    index: usize,
+) -> Result<Option<&'a Map<String, Value>>, RunError> {
     match args.get(index) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(map)) => Ok(Some(map)),
@@ -189,6 +195,7 @@ impl Services {
                 };
                 self.builtin(name, arguments).await.map(|value| (value, Usage::default()))
             }
+            memory if memory.starts_with("memory.") => self.remembered(memory, args).await,
             other => Err(RunError::new(ErrorKind::ScriptError, format!("the host has no `{other}`"))),
         }
     }

@@ -3,6 +3,8 @@
 mod bodies;
 mod check;
 mod children;
+mod compress;
+mod context;
 mod conversation;
 mod events;
 mod graph;
@@ -11,6 +13,7 @@ mod hooks;
 pub(crate) mod host;
 mod human;
 mod machine;
+pub(crate) mod memory;
 pub(crate) mod model;
 mod outline;
 mod replay;
@@ -61,7 +64,7 @@ use crate::{
     journal::{self, Record},
     past::{Doubts, Drift, Mode, Past},
     people::{People, Question, open_questions},
-    ports::{Clock, Files, Models, Scripts, Secrets, Store, Tools},
+    ports::{Clock, Files, Memory, Models, Scripts, Secrets, Store, Tools},
     quota::{Concurrent, Quota},
     validate,
 };
@@ -86,6 +89,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The workspace.
     pub files: Arc<dyn Files>,
+    /// What agents remember.
+    pub memory: Arc<dyn Memory>,
 }
 
 /// Runs plans for one scope.

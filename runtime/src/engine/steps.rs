@@ -6,7 +6,9 @@ use aikit_core::{ErrorKind, Place, RunError};
 use aikit_spec::{
     EvalError,
     agent::OnStepError,
-    plan::{BodySegment, Dynamic, ErrorAction, ScriptPlan, StepKind, StepPlan, ToolPlan},
+    plan::{
+        BodySegment, Dynamic, ErrorAction, MemoryTool, ScriptPlan, StepKind, StepPlan, ToolKind, ToolPlan,
+    },
     template::Template,
 };
 use serde_json::{Map, Value, json};
@@ -377,9 +379,12 @@ impl Execution {
         let scope = self.scope();
         match &step.kind {
             StepKind::Llm { prompt, model, tools, output, max_iterations } => {
-                let mut messages = self.system_messages(&scope)?;
-                messages.extend(self.prompt(prompt, Role::User, &scope)?);
-                let tools: Vec<&ToolPlan> = plan.tools.iter().filter(|tool| tools.contains(&tool.name)).collect();
+                let asked = self.prompt(prompt, Role::User, &scope)?;
+                let system = self.system_messages(&scope)?;
+                let messages = boxed(|| self.in_context(address, system, asked, false)).await?;
+                let own = plan.tools.iter().filter(|tool| tools.contains(&tool.name));
+                let search = |tool: &&ToolPlan| matches!(tool.kind, ToolKind::Memory(MemoryTool::SearchKnowledge));
+                let tools: Vec<&ToolPlan> = own.chain(plan.memory_tools.iter().filter(search)).collect();
                 let conversation = Conversation {
                     address,
                     model: model.as_deref().unwrap_or(&plan.default_model),
@@ -454,6 +459,7 @@ impl Execution {
                 self.locals = outer;
                 flow
             }
+            StepKind::Memory(step) => boxed(|| self.memory_step(address, step)).await.map(Flow::Next),
             StepKind::Return(value) => self.resolve(value, &scope).map(Flow::Return),
             StepKind::Unsupported(keyword) => Err(RunError::unsupported(format!("`{keyword}`"))),
         }

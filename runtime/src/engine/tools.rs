@@ -55,6 +55,7 @@ impl Execution {
                     let name = format!("{}: tool {}", self.source_name(), tool.name);
                     self.run_script(address, script, &name, args, Value::Object(Map::new())).await?
                 }
+                ToolKind::Memory(kind) => Box::pin(self.memory_tool(address, *kind, &args)).await?,
                 ToolKind::Unsupported(kind) => {
                     return Err(RunError::unsupported(format!("a tool of kind `{kind}`")));
                 }

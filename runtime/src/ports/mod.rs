@@ -3,6 +3,8 @@
 mod clock;
 mod embed;
 mod files;
+pub mod memory;
+mod memory_store;
 mod model;
 mod script;
 mod secret;
@@ -12,6 +14,8 @@ mod tool;
 pub use clock::{Clock, SystemClock};
 pub use embed::{EmbedRequest, EmbedResponse, Embedder};
 pub use files::{FileInfo, Files, NoFiles};
+pub use memory::Memory;
+pub use memory_store::MemoryStore;
 pub use model::{
     Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
     Role, Secret, StopReason, ToolCall, ToolSpec,

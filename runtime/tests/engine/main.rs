@@ -3,6 +3,7 @@
 mod bodies;
 mod flow;
 mod human;
+mod memory;
 mod past;
 mod runs;
 mod support;

@@ -16,13 +16,15 @@ use aikit_core::{
         SpecRecord, SpecStatus, StoreError, TenantRecord, Usage,
     },
 };
+use aikit_memory::{MemoryService, ProcessRows};
 use aikit_runtime::{
     engine::{Engine, Ports, RunOptions, RunReport},
     journal,
     ports::{
-        Completeness, HostCalls, Inspection, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse,
-        ModelSink, Models, NoFiles, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret, Secrets,
-        StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
+        Completeness, EmbedRequest, EmbedResponse, Embedder, FileInfo, Files, HostCalls, Inspection, ModelDelta,
+        ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, ScriptCompletion, ScriptJob,
+        ScriptOutcome, ScriptValue, Scripts, Secret, Secrets, StopCause, StopReason, Store, SystemClock, ToolCall,
+        Tools, Vars,
     },
 };
 use aikit_spec::{
@@ -366,6 +368,60 @@ impl Models for OneModel {
     fn names(&self) -> Vec<String> {
         vec!["scripted".into()]
     }
+
+    fn embedder(&self, name: &str) -> Option<Arc<dyn Embedder>> {
+        (name == "hashing").then(|| Arc::new(Letters) as Arc<dyn Embedder>)
+    }
+}
+
+/// Turns texts into vectors by their letters: texts of the same words lie at the same place.
+struct Letters;
+
+#[async_trait]
+impl Embedder for Letters {
+    async fn embed(&self, request: &EmbedRequest, _: &CancellationToken) -> Result<EmbedResponse, ModelError> {
+        let vector = |text: &String| {
+            let mut vector = vec![0.0f32; 64];
+            for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+                let place = word.bytes().fold(7usize, |hash, byte| (hash * 31 + usize::from(byte)) % 64);
+                vector[place] += 1.0;
+            }
+            vector
+        };
+        let usage = Usage { input_tokens: request.texts.len() as u64, ..Usage::default() };
+        Ok(EmbedResponse { vectors: request.texts.iter().map(vector).collect(), usage, model: request.model.clone() })
+    }
+}
+
+/// A workspace in memory, whose patterns are beginnings: `docs/**`.
+#[derive(Default)]
+pub struct Folder(pub Mutex<BTreeMap<String, Vec<u8>>>, pub Mutex<Vec<String>>);
+
+impl Folder {
+    pub fn put(&self, path: &str, text: &str) {
+        self.0.lock().unwrap().insert(path.into(), text.into());
+    }
+}
+
+#[async_trait]
+impl Files for Folder {
+    async fn list(&self, pattern: &str) -> Result<Vec<FileInfo>, RunError> {
+        let start = pattern.split('*').next().unwrap_or_default();
+        let files = self.0.lock().unwrap();
+        let found = files.iter().filter(|(path, _)| path.starts_with(start));
+        Ok(found.map(|(path, bytes)| FileInfo { path: path.clone(), bytes: bytes.len() as u64 }).collect())
+    }
+
+    async fn read(&self, path: &str, _most: u64) -> Result<Vec<u8>, RunError> {
+        self.1.lock().unwrap().push(path.into());
+        let missing = || RunError::new(ErrorKind::ToolFailed, format!("there is no file `{path}`"));
+        self.0.lock().unwrap().get(path).cloned().ok_or_else(missing)
+    }
+
+    async fn write(&self, path: &str, bytes: &[u8]) -> Result<(), RunError> {
+        self.0.lock().unwrap().insert(path.into(), bytes.into());
+        Ok(())
+    }
 }
 
 /// `double`, one that never answers, `hang`, and one that does something that must not be done twice, `pay`.
@@ -469,6 +525,7 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     pub model: Arc<ListModel>,
     pub tools: Arc<TestTools>,
+    pub files: Arc<Folder>,
     pub engine: Engine,
     pub cancel: CancellationToken,
 }
@@ -482,6 +539,7 @@ impl World {
             store: store.clone(),
         });
         let tools = Arc::new(TestTools::default());
+        let files = Arc::new(Folder::default());
         let ports = Ports {
             store: store.clone(),
             models: Arc::new(OneModel(model.clone())),
@@ -489,10 +547,21 @@ impl World {
             scripts: Arc::new(CallScripts::default()),
             secrets: Arc::new(TestSecrets),
             clock: Arc::new(SystemClock),
-            files: Arc::new(NoFiles),
+            files: files.clone(),
+            memory: Arc::new(MemoryService::new(
+                Arc::new(ProcessRows::new(Arc::new(SystemClock))),
+                Arc::new(SystemClock),
+            )),
         };
         let scope = Scope::new("acme".parse().unwrap(), "tester".parse().unwrap());
-        Self { store, model, tools, engine: Engine::new(ports, scope, tenant()), cancel: CancellationToken::new() }
+        Self {
+            store,
+            model,
+            tools,
+            files,
+            engine: Engine::new(ports, scope, tenant()),
+            cancel: CancellationToken::new(),
+        }
     }
 
     /// The plan of a document, which must be clean.

@@ -66,7 +66,8 @@ pub enum HumanTask {
     Text,
 }
 
-/// A search in knowledge bases.
+/// A search in knowledge bases. The output is a list of passages, the best first: `id`, `text`, `score` from 0 to 1, `source` (the
+/// file), `headings`, `citation` (file and headings), `start` and `end` (bytes in the file), `base`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RetrieveStep {
@@ -83,11 +84,13 @@ pub struct RetrieveStep {
     pub min_score: Option<f64>,
 }
 
-/// A write to the memory.
+/// A write to the memory. The output is an object with `outcome`: `remembered` (with `id`), `filtered` or `off`; for facts
+/// `recorded`, `known`, `replaced` or `conflict`, the last two with `facts`, the ones that the new one meets.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RememberStep {
-    /// What is remembered; texts may be templates.
+    /// What is remembered; texts may be templates. A text or `{text, metadata}`; for `semantic` `{subject, relation, object,
+    /// valid_from, valid_to}`, for `procedural` `{task, steps}`.
     pub value: DynamicValue,
     /// Where.
     #[schemars(extend("default" = "episodic"))]
@@ -110,7 +113,8 @@ pub enum MemoryKind {
     Block,
 }
 
-/// A search in the memory.
+/// A search in the memory. The output is a list, the best first: `id`, `text`, `score` from 0 to 1, and what belongs to the
+/// kind: `metadata` and `created_at`; `subject`, `relation`, `object`, `valid_from`, `valid_to`; `steps` and `status`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RecallStep {

@@ -31,7 +31,6 @@ pub struct Governance {
 /// Tools, secrets and limits.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["redact"]))]
 pub struct Security {
     /// Tools that may be used; `*` stands for anything. Empty means every declared tool.
     #[serde(default)]

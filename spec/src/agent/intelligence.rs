@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
-    "x-aikit-not-executed" = ["compression_model", "embedding_model", "fallback_models", "judge_model", "routing"],
+    "x-aikit-not-executed" = ["fallback_models", "judge_model", "routing"],
 ))]
 pub struct Intelligence {
     /// Models by name.
@@ -25,7 +25,8 @@ pub struct Intelligence {
     /// The model that is used where a step names none: a declared one, or `provider/model`. Without it the declared model
     /// `default`, or the only one, or `scripted/auto`, which answers offline and by rule.
     pub model: Option<ModelRef>,
-    /// The model that turns texts into vectors.
+    /// The model that turns texts into vectors, for memories and knowledge; `hashing/384`, which needs no network, unless said
+    /// otherwise.
     pub embedding_model: Option<ModelRef>,
     /// The model that makes long conversations shorter.
     pub compression_model: Option<ModelRef>,

@@ -1,6 +1,7 @@
 //! From a checked document to a [`Plan`]. The typed document gives the values; the tree gives places and free JSON.
 
 mod flow;
+mod memory;
 mod steps;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -47,6 +48,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
     let output = document.intelligence.output.as_ref();
     let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));
     let tools = lowering.tools(root);
+    let memory = lowering.memory(root);
+    let context = lowering.context(root);
+    let memory_tools = lowering.memory_tools(root, &memory, &tools);
     let behavior = lowering.behavior(root)?;
     let flow = lowering.flow(root)?;
     let rates = lowering.rates();
@@ -70,6 +74,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         prompts,
         output,
         tools,
+        memory_tools,
+        memory: memory.into(),
+        context,
         behavior,
         state: at(root, &["behavior", "state", "initial"]).map_or_else(|| json!({}), Node::to_json),
         state_schema,

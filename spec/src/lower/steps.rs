@@ -171,6 +171,9 @@ impl Lowering<'_> {
         if let Some(SubflowRef(Name(name))) = &step.subflow {
             return self.subflow(root, name, node);
         }
+        if let Some(kind) = super::memory::step(step, node) {
+            return Ok(kind);
+        }
         if let Some(value) = node.get("return") {
             return Ok(StepKind::Return(dynamic(value)));
         }
