@@ -29,6 +29,8 @@ pub enum EffectKind {
     Human,
     /// A run of another agent.
     Agent,
+    /// What a server, a service or an agent says of its tools.
+    Describe,
 }
 
 impl EffectKind {
@@ -43,6 +45,7 @@ impl EffectKind {
             EffectKind::Id => "id",
             EffectKind::Human => "human",
             EffectKind::Agent => "agent",
+            EffectKind::Describe => "describe",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a checked document is lowered to: everything the engine needs to run it, and nothing of how it was written but
 //! the places. A document without error diagnostics always lowers; one with errors never does.
 
+mod tools;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aikit_core::{AgentId, Language, TextRange};
@@ -14,6 +16,8 @@ use crate::{
     test_suite::TestCase,
     words::ErrorGlob,
 };
+
+pub use self::tools::*;
 
 /// An executable agent.
 #[derive(Debug, Clone)]
@@ -38,6 +42,12 @@ pub struct Plan {
     pub output: Option<OutputPlan>,
     /// Declared tools by name, in the order of the document.
     pub tools: Vec<ToolPlan>,
+    /// Servers of the Model Context Protocol, in the order of the document.
+    pub mcp_servers: Vec<McpServerPlan>,
+    /// How tools are called for a model.
+    pub tool_execution: ToolExecutionPlan,
+    /// What may be reached, and which tools may be called.
+    pub permits: PermitsPlan,
     /// What the agent does.
     pub behavior: BehaviorPlan,
     /// Initial state (`behavior.state.initial`), an object.
@@ -178,42 +188,6 @@ pub enum OnInvalid {
     Fail,
 }
 
-/// A declared tool.
-#[derive(Debug, Clone)]
-pub struct ToolPlan {
-    /// Its name.
-    pub name: String,
-    /// What it is good for.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub input: Value,
-    /// JSON Schema of its result, where declared.
-    pub output: Option<Value>,
-    /// What runs.
-    pub kind: ToolKind,
-    /// How long a call may take.
-    pub timeout: Duration,
-    /// Whether a call may be made again without harm: it changes nothing, or the same again.
-    pub repeatable: bool,
-    /// What a call gives in tests that do not say otherwise.
-    pub mock: Option<Value>,
-    /// When a person has to agree to a call: always, or under a condition in which `args` holds the arguments.
-    pub ask: Vec<Option<Expr>>,
-    /// Where it is declared.
-    pub range: TextRange,
-}
-
-/// What a tool runs.
-#[derive(Debug, Clone)]
-pub enum ToolKind {
-    /// One that comes with aikit, by name.
-    Builtin(String),
-    /// A script; `ctx.inputs` holds the arguments.
-    Script(ScriptPlan),
-    /// A kind of tool that this version does not execute: a call fails.
-    Unsupported(&'static str),
-}
-
 /// Code inside a document.
 #[derive(Debug, Clone)]
 pub struct ScriptPlan {
@@ -334,6 +308,17 @@ pub enum StepKind {
         /// Its arguments.
         args: Dynamic,
     },
+    /// Calls a tool of an MCP server.
+    Mcp {
+        /// The server.
+        server: String,
+        /// The tool's name there.
+        tool: String,
+        /// Its arguments.
+        args: Dynamic,
+    },
+    /// One request over HTTP.
+    Http(HttpPlan),
     /// Runs a script.
     Script(ScriptPlan),
     /// Writes the state: key ← value.
@@ -488,6 +473,8 @@ impl StepKind {
         match self {
             StepKind::Llm { .. } => "llm",
             StepKind::Tool { .. } => "tool",
+            StepKind::Mcp { .. } => "mcp",
+            StepKind::Http(_) => "http",
             StepKind::Script(_) => "script",
             StepKind::Set(_) => "set",
             StepKind::Switch { .. } => "switch",

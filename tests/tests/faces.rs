@@ -16,7 +16,7 @@ use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     cell::{CellEngine, CellEvent, CellIo, CellOutcome, CellRequest, InputError},
     engine::{Engine, Ports},
-    ports::{NoFiles, Secret, Secrets, SystemClock, Vars},
+    ports::{NoFiles, Reach, Secret, Secrets, SystemClock, Vars},
     scripts::{ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
@@ -62,6 +62,7 @@ async fn engine() -> Engine {
         secrets: Arc::new(NoSecrets),
         clock: Arc::new(SystemClock),
         files: Arc::new(NoFiles),
+        reach: Reach::default(),
     };
     Engine::new(ports, scope, record)
 }

@@ -1,20 +1,24 @@
 //! The built-in tools: pure functions that agents and scripts call by name. None reads a file, a clock or the network;
 //! what a tool needs, it is given. Each stands in a file of its own, with its arguments as a type from which its JSON
-//! Schema follows.
+//! Schema follows. Beside them, the ways out that the engine grants: files of the workspace, requests, programs, servers.
 
 mod builtin;
 mod calculate;
 mod dates;
 mod format_table;
 mod hash_text;
+pub mod http;
 mod json_query;
+pub mod mcp;
 mod parse_csv;
+pub mod process;
 mod regex_find;
 mod text_similarity;
 mod text_stats;
+pub mod workspace;
 
 use aikit_core::{ErrorKind, RunError};
-use aikit_runtime::ports::Tools;
+use aikit_runtime::{engine::outside_tools, ports::Tools};
 use aikit_spec::BuiltinTool;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -49,7 +53,9 @@ impl BuiltinTools {
             description: entry.description.to_string(),
             input: (entry.schema)(),
         };
-        Self { list: TOOLS.iter().map(tool).collect() }
+        let mut list: Vec<BuiltinTool> = TOOLS.iter().map(tool).chain(outside_tools()).collect();
+        list.sort_by(|one, other| one.name.cmp(&other.name));
+        Self { list }
     }
 }
 

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use aikit_core::{ErrorKind, RunError, RunId, record::Usage};
-use aikit_spec::plan::{ModelPlan, Plan};
+use aikit_spec::{
+    plan::{ModelPlan, Plan},
+    words::call_name,
+};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Execution, RunOptions, model};
+use super::{Engine, Execution, RunOptions, model, tools::OWN_KEYS};
 use crate::{
     cell::CellEvent,
     debug::{
@@ -53,7 +56,6 @@ fn classify(method: &str, args: &[Value]) -> (EffectKind, SideEffect, String) {
             (EffectKind::Model, SideEffect::Read, named.unwrap_or("ctx.ai").to_owned())
         }
         "agents.run" => (EffectKind::Agent, SideEffect::Write, first()),
-        "tools.call" => (EffectKind::Tool, SideEffect::Read, first()),
         "input" => (EffectKind::Human, SideEffect::Read, "input".into()),
         _ => (EffectKind::Storage, SideEffect::Read, first()),
     }
@@ -79,6 +81,15 @@ fn options<'a>(method: &str, args: &'a [Value], index: usize) -> Result<Option<&
         // An empty Lua table has no way to say that it is an object.
         Some(Value::Array(items)) if items.is_empty() => Ok(None),
         Some(_) => Err(usage_error(method, "the last argument must be a table of options")),
+    }
+}
+
+/// The second argument, an object; an empty Lua table is one.
+fn arguments(args: &[Value]) -> Value {
+    match args.get(1) {
+        None | Some(Value::Null) => json!({}),
+        Some(Value::Array(items)) if items.is_empty() => json!({}),
+        Some(arguments) => arguments.clone(),
     }
 }
 
@@ -124,11 +135,7 @@ impl Services {
                 self.ask(messages, options(method, args, 1)?).await
             }
             "agents.run" => {
-                let inputs = match args.get(1) {
-                    None | Some(Value::Null) => json!({}),
-                    Some(Value::Array(items)) if items.is_empty() => json!({}),
-                    Some(inputs) => inputs.clone(),
-                };
+                let inputs = arguments(args);
                 let plan = self.engine.load(text(method, args, 0, "name")?).await?;
                 let options = RunOptions {
                     observer: None,
@@ -171,50 +178,30 @@ impl Services {
                 };
                 free(Value::Array(list))
             }
-            "tools.call" => {
-                let name = text(method, args, 0, "name")?;
-                let arguments = match args.get(1) {
-                    None | Some(Value::Null) => json!({}),
-                    Some(Value::Array(items)) if items.is_empty() => json!({}),
-                    Some(arguments) => arguments.clone(),
-                };
-                self.builtin(name, arguments).await.map(|value| (value, Usage::default()))
-            }
+            "tools.call" => self
+                .builtin(text(method, args, 0, "name")?, arguments(args))
+                .await
+                .map(|value| (value, Usage::default())),
             other => Err(RunError::new(ErrorKind::ScriptError, format!("the host has no `{other}`"))),
         }
     }
 
-    /// Calls a built-in tool; in a run only one that the document declares.
+    /// Calls a built-in tool for a cell; in a run the calls go to the document's tools.
     async fn builtin(&self, name: &str, args: Value) -> Result<Value, RunError> {
         let ports = self.engine.ports();
-        let builtin = match &self.plan {
-            None => name.to_owned(),
-            Some(plan) => match plan.tools.iter().find(|tool| tool.name == name).map(|tool| &tool.kind) {
-                Some(aikit_spec::plan::ToolKind::Builtin(builtin)) => builtin.clone(),
-                Some(_) => {
-                    return Err(RunError::new(
-                        ErrorKind::ToolDenied,
-                        format!("`{name}` is a script tool; a script can call built-in tools only"),
-                    )
-                    .with_help("make it a `tool` step, or share the code"));
-                }
-                None => {
-                    return Err(RunError::new(
-                        ErrorKind::ToolDenied,
-                        format!("tool `{name}` is not declared in this document"),
-                    )
-                    .with_help("list it under integration.tools"));
-                }
-            },
-        };
+        if super::tools::is_outside(name) {
+            let message = format!("the tool `{name}` needs a grant, which only a document can give");
+            return Err(RunError::new(ErrorKind::ToolDenied, message)
+                .with_help("declare it in an agent, with what it may touch under governance.security.permits"));
+        }
         let known = ports.tools.list();
-        let Some(tool) = known.iter().find(|tool| tool.name == builtin) else {
+        let Some(tool) = known.iter().find(|tool| tool.name == name) else {
             let names: Vec<_> = known.iter().map(|tool| tool.name.as_str()).collect();
-            return Err(RunError::new(ErrorKind::ToolNotFound, format!("there is no built-in tool `{builtin}`"))
+            return Err(RunError::new(ErrorKind::ToolNotFound, format!("there is no built-in tool `{name}`"))
                 .with_help(format!("the built-in tools are: {}", names.join(", "))));
         };
         validate::check(&tool.input, &args, ErrorKind::ValidationInput, &format!("the arguments of tool `{name}`"))?;
-        ports.tools.call(&builtin, args, &self.cancel).await
+        ports.tools.call(name, args, &self.cancel).await
     }
 
     async fn ask(
@@ -249,6 +236,7 @@ impl Services {
 /// The host of a script inside a run: every call passes the gate.
 pub(super) struct RunHost {
     services: Services,
+    execution: Execution,
     gate: Arc<Gate>,
     address: String,
     probe: Option<ScriptProbe>,
@@ -269,7 +257,10 @@ impl RunHost {
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
         };
-        Self { services, gate: execution.gate.clone(), address: address.to_owned(), probe: None }
+        // What a script calls does not stop: the script does.
+        let mut execution = execution.clone();
+        execution.options.debugger = None;
+        Self { services, gate: execution.gate.clone(), execution, address: address.to_owned(), probe: None }
     }
 
     /// With a debugger that holds the script.
@@ -287,6 +278,15 @@ impl HostCalls for RunHost {
         }
         if method == PAUSED {
             return self.paused(args).await;
+        }
+        if method == "tools.call" {
+            return self.tool(text(method, &args, 0, "name")?, arguments(&args)).await;
+        }
+        if matches!(method, "storage.set" | "storage.delete")
+            && args.first().and_then(Value::as_str).is_some_and(|key| key.starts_with(OWN_KEYS))
+        {
+            let message = format!("keys that begin with `{OWN_KEYS}` are aikit's own, and no run changes them");
+            return Err(RunError::new(ErrorKind::ToolDenied, message).with_help("use another key"));
         }
         let (kind, class, label) = classify(method, &args);
         let effect = Effect {
@@ -311,6 +311,15 @@ impl HostCalls for RunHost {
 }
 
 impl RunHost {
+    /// Calls a tool of the document: permitted, bounded and recorded as any other call.
+    async fn tool(&self, name: &str, args: Value) -> Result<Value, RunError> {
+        let tool = Box::pin(self.execution.find_tool(&call_name(name))).await?.ok_or_else(|| {
+            RunError::new(ErrorKind::ToolDenied, format!("tool `{name}` is not declared in this document"))
+                .with_help("list it under integration.tools")
+        })?;
+        self.execution.call_tool(&self.address, &tool, args).await
+    }
+
     /// A script stands still and asks what to do.
     async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
         let unreadable =

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     check::{check, findings},
     replay::{Fork, Replay},
+    tools::outside_tools,
 };
 use crate::{
     cell::CellEvent,
@@ -38,7 +39,7 @@ use crate::{
     gate::{Gate, Passage, store_error},
     journal::{OutlineBranch, OutlineStep, Record},
     past::{Drift, Mode, Past},
-    ports::{Clock, Files, Models, Scripts, Secrets, Store, Tools},
+    ports::{Clock, Files, Models, Reach, Scripts, Secrets, Store, Tools},
     validate,
 };
 
@@ -62,6 +63,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The workspace.
     pub files: Arc<dyn Files>,
+    /// The network, programs and servers, for tools.
+    pub reach: Reach,
 }
 
 /// Runs plans for one scope.
@@ -132,9 +135,10 @@ impl Engine {
         &self.limits
     }
 
-    /// The same engine with other models and credentials: nothing leaves the machine in a test.
+    /// The same engine with other models and credentials and no way out: nothing leaves the machine in a test.
     pub fn for_tests(&self, models: Arc<dyn Models>, secrets: Arc<dyn Secrets>) -> Self {
-        Self { ports: Ports { models, secrets, ..self.ports.clone() }, ..self.clone() }
+        let reach = Reach::default();
+        Self { ports: Ports { models, secrets, reach, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// The outside.
@@ -307,6 +311,7 @@ impl Engine {
             steps: Map::new(),
             locals: Map::new(),
             thread: MAIN,
+            sources: Arc::default(),
         };
         let wall = execution.time(plan.limits.wall);
         let result = {
@@ -327,6 +332,7 @@ impl Engine {
             }
         };
         let gate = execution.gate.clone();
+        self.ports.reach.mcp.close(run).await;
         let report = execution.finish(result).await?;
         Ok((report, gate.drift()))
     }
@@ -357,6 +363,8 @@ struct Execution {
     locals: Map<String, Value>,
     /// The debugger's number for this branch.
     thread: ThreadId,
+    /// What servers, services and agents have said of their tools.
+    sources: Arc<tools::sources::Sources>,
 }
 
 /// Longer than anybody looks at a run that stands still.
@@ -370,6 +378,9 @@ impl Execution {
         }
         if let Some(part) = plan.unsupported.first() {
             return Err(RunError::unsupported(format!("`{part}`")));
+        }
+        for server in plan.mcp_servers.iter().filter(|server| server.eager) {
+            Box::pin(self.server_tools(server)).await?;
         }
         let output = match &plan.behavior {
             BehaviorPlan::Chat { max_iterations } => self.chat(*max_iterations).await?,

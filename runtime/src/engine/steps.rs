@@ -16,6 +16,7 @@ use super::{
     conversation::Conversation,
     host::RunHost,
     retry,
+    tools::sources::unknown,
 };
 use crate::{
     debug::StepSite,
@@ -242,7 +243,8 @@ impl Execution {
             StepKind::Llm { prompt, model, tools, output, max_iterations } => {
                 let mut messages = self.system_messages(&scope)?;
                 messages.extend(self.prompt(prompt, Role::User, &scope)?);
-                let tools: Vec<&ToolPlan> = plan.tools.iter().filter(|tool| tools.contains(&tool.name)).collect();
+                let offered = Box::pin(self.offered(Some(tools))).await?;
+                let tools: Vec<&ToolPlan> = offered.iter().map(|tool| &**tool).collect();
                 self.converse(Conversation {
                     address,
                     model: model.as_deref().unwrap_or(&plan.default_model),
@@ -256,13 +258,15 @@ impl Execution {
             }
             StepKind::Tool { tool, args } => {
                 let args = self.resolve(args, &scope)?;
-                let tool = plan
-                    .tools
-                    .iter()
-                    .find(|t| &t.name == tool)
-                    .ok_or_else(|| RunError::new(ErrorKind::ToolNotFound, format!("there is no tool `{tool}`")))?;
-                self.call_tool(address, tool, args).await.map(Flow::Next)
+                let tool = Box::pin(self.find_tool(tool)).await?.ok_or_else(|| unknown(tool))?;
+                self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
+            StepKind::Mcp { server, tool, args } => {
+                let args = self.resolve(args, &scope)?;
+                let tool = Box::pin(self.server_tool(server, tool)).await?;
+                self.call_tool(address, &tool, args).await.map(Flow::Next)
+            }
+            StepKind::Http(request) => Box::pin(self.http_step(address, request)).await.map(Flow::Next),
             StepKind::Script(script) => {
                 let effect = Effect {
                     address: address.to_owned(),
@@ -371,7 +375,7 @@ impl Execution {
     }
 
     /// Fills the templates of a value.
-    fn resolve(&self, value: &Dynamic, scope: &Value) -> Result<Value, RunError> {
+    pub(super) fn resolve(&self, value: &Dynamic, scope: &Value) -> Result<Value, RunError> {
         Ok(match value {
             Dynamic::Literal(value) => value.clone(),
             Dynamic::Template(template) => template.render(scope).map_err(|e| self.expression_error(e))?,

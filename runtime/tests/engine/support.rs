@@ -21,8 +21,8 @@ use aikit_runtime::{
     journal,
     ports::{
         Completeness, HostCalls, Inspection, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse,
-        ModelSink, Models, NoFiles, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret, Secrets,
-        StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
+        ModelSink, Models, NoFiles, Reach, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret,
+        Secrets, StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
     },
 };
 use aikit_spec::{
@@ -377,6 +377,7 @@ impl World {
             secrets: Arc::new(TestSecrets),
             clock: Arc::new(SystemClock),
             files: Arc::new(NoFiles),
+            reach: Reach::default(),
         };
         let scope = Scope::new("acme".parse().unwrap(), "tester".parse().unwrap());
         Self { store, model, engine: Engine::new(ports, scope, tenant()), cancel: CancellationToken::new() }

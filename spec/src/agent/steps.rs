@@ -31,7 +31,7 @@ pub const STEP_KINDS: &[&str] = &[
 #[schemars(extend(
     "oneOf" = STEP_KINDS.iter().map(|kind| json!({"required": [kind]})).collect::<Vec<_>>(),
     "x-aikit-not-executed" = ["breakpoint", "cache"],
-    "x-aikit-not-supported" = ["a2a", "compensate", "emit", "http", "human", "mcp", "recall", "remember", "retrieve"],
+    "x-aikit-not-supported" = ["a2a", "compensate", "emit", "human", "recall", "remember", "retrieve"],
 ))]
 pub struct Step {
     /// The step's name, unique in the document; later steps read `steps.<name>.output`.
