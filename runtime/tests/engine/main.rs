@@ -1,6 +1,8 @@
 //! The engine against an outside that the tests control: models that follow a list, a store that can be full.
 
 mod bodies;
+mod outside;
 mod past;
 mod runs;
 mod support;
+mod tools;

@@ -17,11 +17,11 @@ use aikit_core::{
     },
 };
 use aikit_runtime::{
-    engine::{Engine, Ports, RunOptions, RunReport},
+    engine::{Engine, Ports, RunOptions, RunReport, outside_tools},
     journal,
     ports::{
         Completeness, HostCalls, Inspection, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse,
-        ModelSink, Models, NoFiles, Reach, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret,
+        ModelSink, Models, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret,
         Secrets, StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
     },
 };
@@ -34,6 +34,8 @@ use chrono::Utc;
 use semver::Version;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::outside::Outside;
 
 #[derive(Default)]
 pub struct MemoryStore {
@@ -195,6 +197,8 @@ impl Store for MemoryStore {
 pub enum Reply {
     Text(&'static str),
     Tool(&'static str, Value),
+    /// Several calls in one turn.
+    Tools(Vec<(&'static str, Value)>),
     Error(ErrorKind),
     /// Says nothing until it is cancelled.
     Hang,
@@ -241,6 +245,14 @@ impl ModelProvider for ListModel {
                 let call = ToolCall { id: "call-1".into(), name: name.into(), arguments };
                 Ok(response("", vec![call], StopReason::ToolCalls))
             }
+            Reply::Tools(calls) => {
+                let calls = calls.into_iter().enumerate().map(|(index, (name, arguments))| ToolCall {
+                    id: format!("call-{index}"),
+                    name: name.into(),
+                    arguments,
+                });
+                Ok(response("", calls.collect(), StopReason::ToolCalls))
+            }
             Reply::Error(kind) => Err(RunError::new(kind, "as the test wants it").into()),
             Reply::Hang => {
                 cancel.cancelled().await;
@@ -270,9 +282,12 @@ struct TestTools;
 impl Tools for TestTools {
     fn list(&self) -> Vec<BuiltinTool> {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]});
-        ["double", "hang"]
-            .map(|name| BuiltinTool { name: name.into(), description: "For tests.".into(), input: schema.clone() })
-            .into()
+        let own = ["double", "hang"].map(|name| BuiltinTool {
+            name: name.into(),
+            description: "For tests.".into(),
+            input: schema.clone(),
+        });
+        own.into_iter().chain(outside_tools()).collect()
     }
 
     async fn call(&self, name: &str, args: Value, _cancel: &CancellationToken) -> Result<Value, RunError> {
@@ -358,6 +373,7 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     pub model: Arc<ListModel>,
     pub engine: Engine,
+    pub outside: Outside,
     pub cancel: CancellationToken,
 }
 
@@ -369,6 +385,7 @@ impl World {
             requests: Mutex::default(),
             store: store.clone(),
         });
+        let outside = Outside::default();
         let ports = Ports {
             store: store.clone(),
             models: Arc::new(OneModel(model.clone())),
@@ -376,11 +393,12 @@ impl World {
             scripts: Arc::new(CallScripts::default()),
             secrets: Arc::new(TestSecrets),
             clock: Arc::new(SystemClock),
-            files: Arc::new(NoFiles),
-            reach: Reach::default(),
+            files: outside.files.clone(),
+            reach: outside.reach(),
         };
         let scope = Scope::new("acme".parse().unwrap(), "tester".parse().unwrap());
-        Self { store, model, engine: Engine::new(ports, scope, tenant()), cancel: CancellationToken::new() }
+        let engine = Engine::new(ports, scope, tenant());
+        Self { store, model, engine, outside, cancel: CancellationToken::new() }
     }
 
     /// The plan of a document, which must be clean.
