@@ -5,7 +5,7 @@ use aikit_spec::{
     agent::OnInvalidArgs,
     plan::{OnInvalid, OutputPlan, PromptPlan, ToolPlan},
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 
 use super::{Execution, model, tools::grants::GRANT};
@@ -49,7 +49,7 @@ impl Execution {
         }
         self.step_started("chat", "llm");
         let answer = async {
-            let offered = Box::pin(self.offered(None)).await?;
+            let offered = self.offered(None).await?;
             let conversation = Conversation {
                 address: "chat",
                 model: &plan.default_model,
@@ -58,7 +58,7 @@ impl Execution {
                 output: output.as_ref(),
                 max_iterations,
             };
-            self.converse(conversation).await.map(|answer| match wrap {
+            self.boxed_converse(conversation).await.map(|answer| match wrap {
                 Some(property) => json!({ property: answer }),
                 None => answer,
             })
@@ -95,8 +95,13 @@ impl Execution {
         }
     }
 
+    /// A conversation on the heap.
+    pub(super) fn boxed_converse<'a>(&'a self, c: Conversation<'a>) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(self.converse(c))
+    }
+
     /// Asks until there is an answer that fits.
-    pub(super) async fn converse(&self, mut c: Conversation<'_>) -> Result<Value, RunError> {
+    async fn converse(&self, mut c: Conversation<'_>) -> Result<Value, RunError> {
         let specs: Vec<ToolSpec> = c
             .tools
             .iter()
@@ -249,7 +254,7 @@ impl Execution {
                 _ => return Err(error),
             },
         };
-        Box::pin(self.fitted(c, address, &tool.name, text)).await
+        self.fitted(c, address, &tool.name, text).await
     }
 }
 

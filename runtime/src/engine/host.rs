@@ -146,7 +146,7 @@ impl Services {
                     debugger: None,
                     stubs: self.stubs.clone(),
                 };
-                let report = self.engine.run(&plan, inputs, options, self.cancel.clone()).await?;
+                let report = self.engine.boxed_run(&plan, inputs, options, self.cancel.clone()).await?;
                 report.result().map(|value| (value, report.record.usage))
             }
             "agents.list" => {
@@ -313,7 +313,7 @@ impl HostCalls for RunHost {
 impl RunHost {
     /// Calls a tool of the document: permitted, bounded and recorded as any other call.
     async fn tool(&self, name: &str, args: Value) -> Result<Value, RunError> {
-        let tool = Box::pin(self.execution.find_tool(&call_name(name))).await?.ok_or_else(|| {
+        let tool = self.execution.find_tool(&call_name(name)).await?.ok_or_else(|| {
             RunError::new(ErrorKind::ToolDenied, format!("tool `{name}` is not declared in this document"))
                 .with_help("list it under integration.tools")
         })?;

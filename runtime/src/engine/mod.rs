@@ -23,6 +23,7 @@ use aikit_spec::{
     plan::{BehaviorPlan, Body, Plan, StepPlan},
 };
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use semver::Version;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -254,6 +255,17 @@ impl Engine {
         self.execute(begin).await.map(|(report, _)| report)
     }
 
+    /// A run on the heap, for runs inside of runs.
+    pub(crate) fn boxed_run<'a>(
+        &'a self,
+        plan: &'a Arc<Plan>,
+        inputs: Value,
+        options: RunOptions,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<RunReport, RunError>> {
+        Box::pin(self.run(plan, inputs, options, cancel))
+    }
+
     /// Executes a run from its first step to its end, whatever its past.
     async fn execute(&self, begin: Begin) -> Result<(RunReport, Option<Drift>), RunError> {
         let Begin { plan, inputs, run, past, options, cancel } = begin;
@@ -315,7 +327,7 @@ impl Engine {
         };
         let wall = execution.time(plan.limits.wall);
         let result = {
-            let body = execution.body();
+            let body = execution.boxed_body();
             tokio::pin!(body);
             tokio::select! {
                 result = &mut body => result,
@@ -371,6 +383,10 @@ struct Execution {
 const UNBOUNDED: Duration = Duration::from_secs(86_400 * 365);
 
 impl Execution {
+    fn boxed_body(&mut self) -> BoxFuture<'_, Result<Value, RunError>> {
+        Box::pin(self.body())
+    }
+
     async fn body(&mut self) -> Result<Value, RunError> {
         let plan = self.plan.clone();
         if let Some(debugger) = &self.options.debugger {
@@ -380,7 +396,7 @@ impl Execution {
             return Err(RunError::unsupported(format!("`{part}`")));
         }
         for server in plan.mcp_servers.iter().filter(|server| server.eager) {
-            Box::pin(self.server_tools(server)).await?;
+            self.server_tools(server).await?;
         }
         let output = match &plan.behavior {
             BehaviorPlan::Chat { max_iterations } => self.chat(*max_iterations).await?,

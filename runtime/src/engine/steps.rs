@@ -8,6 +8,7 @@ use aikit_spec::{
     plan::{BodySegment, Dynamic, ErrorAction, StepKind, StepPlan, ToolPlan},
     template::Template,
 };
+use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -60,7 +61,7 @@ impl Execution {
             let mut last = Value::Null;
             for step in steps {
                 let address = format!("{prefix}{}", step.name);
-                match self.step(step, &address).await? {
+                match self.boxed_step(step, &address).await? {
                     Some(Flow::Next(value)) => last = value,
                     Some(Flow::Return(value)) => return Ok(Flow::Return(value)),
                     None => {}
@@ -68,6 +69,20 @@ impl Execution {
             }
             Ok(Flow::Next(last))
         })
+    }
+
+    /// A step on the heap: steps hold steps, and tools that are runs of their own hold all of it again.
+    fn boxed_step<'a>(
+        &'a mut self,
+        step: &'a StepPlan,
+        address: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Flow>, RunError>> {
+        Box::pin(self.step(step, address))
+    }
+
+    /// A step's work on the heap.
+    fn boxed_work<'a>(&'a mut self, step: &'a StepPlan, address: &'a str) -> BoxFuture<'a, Result<Flow, RunError>> {
+        Box::pin(self.work(step, address))
     }
 
     /// Runs one step; `None` when its condition does not hold.
@@ -203,8 +218,8 @@ impl Execution {
     /// The step's work within its timeout, its output checked, its `save` applied.
     async fn bounded(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
         let flow = match step.timeout {
-            None => self.work(step, address).await?,
-            Some(limit) => match tokio::time::timeout(self.time(limit), self.work(step, address)).await {
+            None => self.boxed_work(step, address).await?,
+            Some(limit) => match tokio::time::timeout(self.time(limit), self.boxed_work(step, address)).await {
                 Ok(flow) => flow?,
                 Err(_) => {
                     let kind = match step.kind {
@@ -243,9 +258,9 @@ impl Execution {
             StepKind::Llm { prompt, model, tools, output, max_iterations } => {
                 let mut messages = self.system_messages(&scope)?;
                 messages.extend(self.prompt(prompt, Role::User, &scope)?);
-                let offered = Box::pin(self.offered(Some(tools))).await?;
+                let offered = self.offered(Some(tools)).await?;
                 let tools: Vec<&ToolPlan> = offered.iter().map(|tool| &**tool).collect();
-                self.converse(Conversation {
+                self.boxed_converse(Conversation {
                     address,
                     model: model.as_deref().unwrap_or(&plan.default_model),
                     messages,
@@ -258,15 +273,15 @@ impl Execution {
             }
             StepKind::Tool { tool, args } => {
                 let args = self.resolve(args, &scope)?;
-                let tool = Box::pin(self.find_tool(tool)).await?.ok_or_else(|| unknown(tool))?;
+                let tool = self.find_tool(tool).await?.ok_or_else(|| unknown(tool))?;
                 self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
             StepKind::Mcp { server, tool, args } => {
                 let args = self.resolve(args, &scope)?;
-                let tool = Box::pin(self.server_tool(server, tool)).await?;
+                let tool = self.server_tool(server, tool).await?;
                 self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
-            StepKind::Http(request) => Box::pin(self.http_step(address, request)).await.map(Flow::Next),
+            StepKind::Http(request) => self.http_step(address, request).await.map(Flow::Next),
             StepKind::Script(script) => {
                 let effect = Effect {
                     address: address.to_owned(),

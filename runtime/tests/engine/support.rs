@@ -21,8 +21,8 @@ use aikit_runtime::{
     journal,
     ports::{
         Completeness, HostCalls, Inspection, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse,
-        ModelSink, Models, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret,
-        Secrets, StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
+        ModelSink, Models, ScriptCompletion, ScriptJob, ScriptOutcome, ScriptValue, Scripts, Secret, Secrets,
+        StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
     },
 };
 use aikit_spec::{

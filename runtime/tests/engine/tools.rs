@@ -116,8 +116,7 @@ async fn what_is_not_granted_never_leaves() {
     ] {
         let world = World::new([]);
         let name = if tool.contains("name: t,") { "t" } else { &tool[7..tool.find(',').unwrap()] };
-        let source =
-            document(&format!("    - {tool}"), &format!("    - {{name: one, tool: {name}, args: {args}}}"));
+        let source = document(&format!("    - {tool}"), &format!("    - {{name: one, tool: {name}, args: {args}}}"));
         let error = world.fails(&source, json!({})).await;
         assert_eq!(error.kind, ErrorKind::ToolDenied, "{error}");
         assert!(error.message.contains(message), "{error}");
@@ -198,16 +197,18 @@ integration: {tools: [double]}
         - {name: c, return: {sum: '{{ steps.b.output }}'}}",
         "    - {name: one, tool: chain, args: {n: 3}}\n    - {name: two, set: {x: '{{ steps.one.output.sum }}'}}",
     );
-    world.store.put_spec(aikit_core::record::NewSpec {
-        agent: "inner".parse().unwrap(),
-        version: "0.1.0".parse().unwrap(),
-        name: "Inner".into(),
-        description: None,
-        source: inner.into(),
-        digest: "d".into(),
-    })
-    .await
-    .unwrap();
+    world
+        .store
+        .put_spec(aikit_core::record::NewSpec {
+            agent: "inner".parse().unwrap(),
+            version: "0.1.0".parse().unwrap(),
+            name: "Inner".into(),
+            description: None,
+            source: inner.into(),
+            digest: "d".into(),
+        })
+        .await
+        .unwrap();
     let report = world.run(&source, json!({})).await;
     assert_eq!(report.result().unwrap(), json!({"x": 12.0}));
     replays(&world, &source, report.record.id).await;
@@ -242,7 +243,8 @@ async fn what_may_pass_is_tried_again_if_it_does_no_harm() {
         let http = &world.outside.http;
         http.page("https://api.example.org/x", status, &[], "later");
         http.page("https://api.example.org/x", 200, &[], "now");
-        let tool = format!("    - {{name: t, kind: http, method: {method}, url: 'https://api.example.org/x', {retry}}}");
+        let tool =
+            format!("    - {{name: t, kind: http, method: {method}, url: 'https://api.example.org/x', {retry}}}");
         let report = world.run(&document(&tool, "    - {name: one, tool: t}"), json!({})).await;
         assert_eq!(report.result().is_ok(), attempts == 2, "{method} {status}");
         assert_eq!(http.requests.lock().unwrap().len(), attempts, "{method} {status}");
@@ -279,10 +281,13 @@ async fn results_are_kept_and_calls_cost_what_they_cost() {
 #[tokio::test]
 async fn files_are_read_and_written_where_that_is_granted() {
     let world = World::new([]);
-    world.outside.files.0.lock().unwrap().extend([
-        ("docs/a.md".to_owned(), "äöü notes".as_bytes().to_vec()),
-        ("secret.txt".to_owned(), b"s".to_vec()),
-    ]);
+    world
+        .outside
+        .files
+        .0
+        .lock()
+        .unwrap()
+        .extend([("docs/a.md".to_owned(), "äöü notes".as_bytes().to_vec()), ("secret.txt".to_owned(), b"s".to_vec())]);
     let steps = "
     - {name: list, tool: list_files}
     - {name: read, tool: read_file, args: {path: ./docs/a.md, offset: 1, limit: 2}}
@@ -317,7 +322,10 @@ async fn tools_of_a_server_are_listed_once_offered_and_called() {
     assert!(!journal(&world, report.record.id).await.contains("hush-hush"));
     let requests = world.model.requests.lock().unwrap().clone();
     assert_eq!(requests[0].tools.len(), 1);
-    assert_eq!((requests[0].tools[0].name.as_str(), requests[0].tools[0].description.as_str()), ("calc__twice", "Doubles."));
+    assert_eq!(
+        (requests[0].tools[0].name.as_str(), requests[0].tools[0].description.as_str()),
+        ("calc__twice", "Doubles.")
+    );
     replays(&world, &source, report.record.id).await;
 }
 
@@ -406,8 +414,7 @@ async fn a_result_that_is_too_long_is_cut_shortened_or_put_away() {
     ] {
         let world = World::new(replies);
         world.outside.http.page("https://api.example.org/v1/a", 200, &[], &"long ".repeat(400));
-        let source =
-            chat(GET, &format!("  tool_execution: {{max_result_bytes: 100B, overflow: {overflow}}}\n"));
+        let source = chat(GET, &format!("  tool_execution: {{max_result_bytes: 100B, overflow: {overflow}}}\n"));
         let report = world.run(&source, json!({"message": "hi"})).await;
         assert_eq!(report.result().unwrap(), "done");
         let requests = world.model.requests.lock().unwrap().clone();
@@ -452,7 +459,8 @@ async fn the_operations_of_a_service_are_tools() {
     world.outside.files.0.lock().unwrap().insert("api.json".into(), description.to_string().into_bytes());
     world.outside.http.page("https://api.example.org/v2/items/7?tag=a%20b&tag=c", 200, &[], "seven");
     world.outside.http.page("https://api.example.org/v2/items/8", 204, &[], "");
-    let tool = "    - {name: shop, kind: openapi, spec: api.json, base_url: 'https://api.example.org/v2/', secret: token}";
+    let tool =
+        "    - {name: shop, kind: openapi, spec: api.json, base_url: 'https://api.example.org/v2/', secret: token}";
     let steps = "
     - {name: ask, llm: {prompt: Hi, tools: [shop]}}
     - {name: put, tool: shop.put_item, args: {id: 8, body: {name: x}}}

@@ -8,6 +8,7 @@ use aikit_spec::{
     plan::{HostGrant, McpServerPlan, McpTarget, SecretSource, ToolKind, ToolPlan},
     words::glob_fits,
 };
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
@@ -33,8 +34,11 @@ enum Approach {
 
 impl Execution {
     /// The permitted tools of a server, by the names with which models call them.
-    pub(in crate::engine) async fn server_tools(&self, server: &McpServerPlan) -> Result<Found, RunError> {
-        self.once(&server.name, self.list_server(server)).await
+    pub(in crate::engine) fn server_tools<'a>(
+        &'a self,
+        server: &'a McpServerPlan,
+    ) -> BoxFuture<'a, Result<Found, RunError>> {
+        Box::pin(async move { self.once(&server.name, self.list_server(server)).await })
     }
 
     async fn list_server(&self, server: &McpServerPlan) -> Result<Vec<ToolPlan>, RunError> {
@@ -131,23 +135,29 @@ impl Execution {
     }
 
     /// A tool of a server, by its own name.
-    pub(in crate::engine) async fn server_tool(&self, server: &str, tool: &str) -> Result<Arc<ToolPlan>, RunError> {
-        let plan = self.plan.clone();
-        let server = declared(&plan.mcp_servers, server)?;
-        grants::mcp(&plan.permits, &server.name, tool)?;
-        let found = self.server_tools(server).await?;
-        let own = |plan: &&Arc<ToolPlan>| matches!(&plan.kind, ToolKind::Mcp { tool: name, .. } if name == tool);
-        found.iter().find(own).cloned().ok_or_else(|| {
-            let known: Vec<&str> = (found.iter())
-                .filter_map(|plan| match &plan.kind {
-                    ToolKind::Mcp { tool, .. } => Some(tool.as_str()),
-                    _ => None,
+    pub(in crate::engine) fn server_tool<'a>(
+        &'a self,
+        server: &'a str,
+        tool: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<ToolPlan>, RunError>> {
+        Box::pin(async move {
+            let plan = self.plan.clone();
+            let server = declared(&plan.mcp_servers, server)?;
+            grants::mcp(&plan.permits, &server.name, tool)?;
+            let found = self.server_tools(server).await?;
+            let own = |plan: &&Arc<ToolPlan>| matches!(&plan.kind, ToolKind::Mcp { tool: name, .. } if name == tool);
+            found.iter().find(own).cloned().ok_or_else(|| {
+                let known: Vec<&str> = (found.iter())
+                    .filter_map(|plan| match &plan.kind {
+                        ToolKind::Mcp { tool, .. } => Some(tool.as_str()),
+                        _ => None,
+                    })
+                    .collect();
+                let message = format!("the MCP server `{}` has no tool `{tool}`", server.name);
+                RunError::new(ErrorKind::ToolNotFound, message).with_help(match known.is_empty() {
+                    true => "none of its tools can be used here".to_owned(),
+                    false => format!("its tools are: {}", known.join(", ")),
                 })
-                .collect();
-            let message = format!("the MCP server `{}` has no tool `{tool}`", server.name);
-            RunError::new(ErrorKind::ToolNotFound, message).with_help(match known.is_empty() {
-                true => "none of its tools can be used here".to_owned(),
-                false => format!("its tools are: {}", known.join(", ")),
             })
         })
     }

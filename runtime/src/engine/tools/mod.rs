@@ -85,13 +85,11 @@ impl Execution {
             debugger.call(self.thread, site).await?;
         }
         let result = match &tool.kind {
-            _ if self.options.stubs.contains_key(&tool.name) => Box::pin(self.attempts_of(address, tool, args)).await?,
+            _ if self.options.stubs.contains_key(&tool.name) => self.attempts_of(address, tool, args).await?,
             // Both leave records of their own.
-            ToolKind::Workflow(steps) => {
-                self.timed(tool, Box::pin(self.workflow_tool(address, tool, steps, args))).await?
-            }
-            ToolKind::Agent(agent) => self.timed(tool, Box::pin(self.agent_tool(address, agent, args))).await?,
-            _ => Box::pin(self.attempts_of(address, tool, args)).await?,
+            ToolKind::Workflow(steps) => self.timed(tool, self.workflow_tool(address, tool, steps, args)).await?,
+            ToolKind::Agent(agent) => self.timed(tool, self.agent_tool(address, agent, args)).await?,
+            _ => self.attempts_of(address, tool, args).await?,
         };
         if let Some(schema) = &tool.output {
             let what = format!("the results of tool `{}`", tool.name);
@@ -101,65 +99,80 @@ impl Execution {
     }
 
     /// Calls a tool until it succeeds or no attempt is left; a result that is kept counts as a call.
-    async fn attempts_of(&self, address: &str, tool: &ToolPlan, args: Value) -> Result<Value, RunError> {
-        let key = match &tool.cache {
-            Some(cache) => Some(self.cache_key(tool, cache, &args)?),
-            None => None,
-        };
-        if let (Some(cache), Some(key)) = (&tool.cache, &key)
-            && let Some(kept) = self.kept(address, tool, cache, key).await?
-        {
-            return Ok(kept);
-        }
-        let call = self.prepared(tool, args.clone()).await?;
-        let mut attempt = 1;
-        let result = loop {
-            let error = match Box::pin(self.attempt(address, tool, args.clone(), call.clone())).await {
-                Ok(result) => break result,
-                Err(error) => error,
+    fn attempts_of<'a>(
+        &'a self,
+        address: &'a str,
+        tool: &'a ToolPlan,
+        args: Value,
+    ) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(async move {
+            let key = match &tool.cache {
+                Some(cache) => Some(self.cache_key(tool, cache, &args)?),
+                None => None,
             };
-            let Some(retry) = tool.retry.as_ref().filter(|retry| {
-                attempt < retry.max_attempts
-                    && (tool.repeatable || never_left(&error))
-                    && (retry::worth_it(retry, &error) || retry.on.is_empty() && may_pass(&error))
-                    && !self.gate.cancel().is_cancelled()
-            }) else {
-                return Err(error);
-            };
-            let pause = retry::pause(retry, self.gate.run(), &format!("{address} {}", tool.name), attempt);
-            if !self.gate.is_replay() {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.gate.cancel().cancelled() => return Err(RunError::cancelled()),
-                }
+            if let (Some(cache), Some(key)) = (&tool.cache, &key)
+                && let Some(kept) = self.kept(address, tool, cache, key).await?
+            {
+                return Ok(kept);
             }
-            attempt += 1;
-        };
-        if let Some(key) = &key {
-            self.keep(address, tool, key, &result).await?;
-        }
-        Ok(result)
+            let call = self.prepared(tool, args.clone()).await?;
+            let mut attempt = 1;
+            let result = loop {
+                let error = match self.attempt(address, tool, args.clone(), call.clone()).await {
+                    Ok(result) => break result,
+                    Err(error) => error,
+                };
+                let Some(retry) = tool.retry.as_ref().filter(|retry| {
+                    attempt < retry.max_attempts
+                        && (tool.repeatable || never_left(&error))
+                        && (retry::worth_it(retry, &error) || retry.on.is_empty() && may_pass(&error))
+                        && !self.gate.cancel().is_cancelled()
+                }) else {
+                    return Err(error);
+                };
+                let pause = retry::pause(retry, self.gate.run(), &format!("{address} {}", tool.name), attempt);
+                if !self.gate.is_replay() {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.gate.cancel().cancelled() => return Err(RunError::cancelled()),
+                    }
+                }
+                attempt += 1;
+            };
+            if let Some(key) = &key {
+                self.keep(address, tool, key, &result).await?;
+            }
+            Ok(result)
+        })
     }
 
     /// One call, recorded.
-    async fn attempt(&self, address: &str, tool: &ToolPlan, args: Value, call: Call) -> Result<Value, RunError> {
-        let mut request = json!({ "tool": tool.name, "args": args });
-        if let Some(sent) = call.record() {
-            request["request"] = sent;
-        }
-        let effect = Effect {
-            address: address.to_owned(),
-            kind: EffectKind::Tool,
-            class: if tool.repeatable { SideEffect::Read } else { SideEffect::Write },
-            label: tool.name.clone(),
-            request,
-        };
-        let cost = if matches!(call, Call::Stub(_)) { 0.0 } else { tool.cost };
-        let work = async {
-            let result = self.timed(tool, Box::pin(self.made(address, tool, call))).await?;
-            Ok((result, Usage { cost_usd: cost, ..Usage::default() }))
-        };
-        self.gate.effect(effect, work).await
+    fn attempt<'a>(
+        &'a self,
+        address: &'a str,
+        tool: &'a ToolPlan,
+        args: Value,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(async move {
+            let mut request = json!({ "tool": tool.name, "args": args });
+            if let Some(sent) = call.record() {
+                request["request"] = sent;
+            }
+            let effect = Effect {
+                address: address.to_owned(),
+                kind: EffectKind::Tool,
+                class: if tool.repeatable { SideEffect::Read } else { SideEffect::Write },
+                label: tool.name.clone(),
+                request,
+            };
+            let cost = if matches!(call, Call::Stub(_)) { 0.0 } else { tool.cost };
+            let work = async {
+                let result = self.timed(tool, self.made(address, tool, call)).await?;
+                Ok((result, Usage { cost_usd: cost, ..Usage::default() }))
+            };
+            self.gate.effect(effect, work).await
+        })
     }
 
     /// Fills a tool's templates and asks for the grants that the call needs.
@@ -198,19 +211,21 @@ impl Execution {
     }
 
     /// Makes a call.
-    async fn made(&self, address: &str, tool: &ToolPlan, call: Call) -> Result<Value, RunError> {
-        match call {
-            Call::Stub(value) => Ok(value),
-            Call::Builtin(name, args) => self.engine.ports.tools.call(&name, args, self.gate.cancel()).await,
-            Call::Errand(errand) => self.go(errand).await,
-            Call::Script(script, args) => {
-                let name = format!("{}: tool {}", self.source_name(), tool.name);
-                self.run_script(address, &script, &name, args, Value::Object(Map::new())).await
+    fn made<'a>(&'a self, address: &'a str, tool: &'a ToolPlan, call: Call) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(async move {
+            match call {
+                Call::Stub(value) => Ok(value),
+                Call::Builtin(name, args) => self.engine.ports.tools.call(&name, args, self.gate.cancel()).await,
+                Call::Errand(errand) => self.go(errand).await,
+                Call::Script(script, args) => {
+                    let name = format!("{}: tool {}", self.source_name(), tool.name);
+                    self.run_script(address, &script, &name, args, Value::Object(Map::new())).await
+                }
+                Call::Http(outgoing) => self.send(*outgoing).await,
+                Call::Command(invocation) => self.start(invocation).await,
+                Call::Mcp(server, tool, args) => self.call_server(&server, &tool, args).await,
             }
-            Call::Http(outgoing) => self.send(*outgoing).await,
-            Call::Command(invocation) => self.start(invocation).await,
-            Call::Mcp(server, tool, args) => self.call_server(&server, &tool, args).await,
-        }
+        })
     }
 
     /// What a tool does, within its time.
@@ -260,16 +275,22 @@ impl Execution {
     }
 
     /// A step that is a request.
-    pub(super) async fn http_step(&self, address: &str, plan: &HttpPlan) -> Result<Value, RunError> {
-        let outgoing = self.outgoing(plan, &self.scope(), STEP_TIMEOUT)?;
-        let effect = Effect {
-            address: address.to_owned(),
-            kind: EffectKind::Tool,
-            class: if plan.method.is_safe() { SideEffect::Read } else { SideEffect::Write },
-            label: format!("{} {}", outgoing.method, outgoing.url.host_str().unwrap_or_default()),
-            request: json!({ "http": outgoing.record() }),
-        };
-        self.gate.effect(effect, async { Ok((self.send(outgoing).await?, Usage::default())) }).await
+    pub(super) fn http_step<'a>(
+        &'a self,
+        address: &'a str,
+        plan: &'a HttpPlan,
+    ) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(async move {
+            let outgoing = self.outgoing(plan, &self.scope(), STEP_TIMEOUT)?;
+            let effect = Effect {
+                address: address.to_owned(),
+                kind: EffectKind::Tool,
+                class: if plan.method.is_safe() { SideEffect::Read } else { SideEffect::Write },
+                label: format!("{} {}", outgoing.method, outgoing.url.host_str().unwrap_or_default()),
+                request: json!({ "http": outgoing.record() }),
+            };
+            self.gate.effect(effect, async { Ok((self.send(outgoing).await?, Usage::default())) }).await
+        })
     }
 
     /// Runs a script of the document in a world of its own and gives its value.

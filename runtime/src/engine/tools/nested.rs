@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aikit_core::{ErrorKind, RunError};
 use aikit_spec::plan::{Plan, StepPlan, ToolPlan};
+use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use super::super::{Execution, MAX_DEPTH, host::RunHost, steps::Flow};
@@ -11,31 +12,40 @@ use crate::ports::HostCalls;
 
 impl Execution {
     /// Runs an agent of the tenant with the arguments as its inputs.
-    pub(super) async fn agent_tool(&self, address: &str, agent: &str, args: Value) -> Result<Value, RunError> {
-        RunHost::new(self, address).call("agents.run", vec![Value::String(agent.to_owned()), args]).await
+    pub(super) fn agent_tool<'a>(
+        &'a self,
+        address: &'a str,
+        agent: &'a str,
+        args: Value,
+    ) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(async move {
+            RunHost::new(self, address).call("agents.run", vec![Value::String(agent.to_owned()), args]).await
+        })
     }
 
     /// Runs steps of the document with the arguments as inputs. They read the state; what they write there is theirs.
-    pub(super) async fn workflow_tool(
-        &self,
-        address: &str,
-        tool: &ToolPlan,
-        steps: &[StepPlan],
+    pub(super) fn workflow_tool<'a>(
+        &'a self,
+        address: &'a str,
+        tool: &'a ToolPlan,
+        steps: &'a [StepPlan],
         args: Value,
-    ) -> Result<Value, RunError> {
-        let mut inner = self.clone();
-        inner.options.depth += 1;
-        if inner.options.depth >= MAX_DEPTH {
-            let message = format!("tools that consist of steps call each other more than {MAX_DEPTH} deep");
-            return Err(RunError::new(ErrorKind::BudgetExceeded, message));
-        }
-        inner.plan = Arc::new(Plan { inputs: tool.input.clone(), ..Plan::clone(&self.plan) });
-        inner.inputs = args;
-        (inner.steps, inner.locals) = (Map::new(), Map::new());
-        let flow = inner.sequence(steps, &format!("{address}/{}/", tool.name)).await?;
-        self.gate.flush().await?;
-        Ok(match flow {
-            Flow::Next(value) | Flow::Return(value) => value,
+    ) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(async move {
+            let mut inner = self.clone();
+            inner.options.depth += 1;
+            if inner.options.depth >= MAX_DEPTH {
+                let message = format!("tools that consist of steps call each other more than {MAX_DEPTH} deep");
+                return Err(RunError::new(ErrorKind::BudgetExceeded, message));
+            }
+            inner.plan = Arc::new(Plan { inputs: tool.input.clone(), ..Plan::clone(&self.plan) });
+            inner.inputs = args;
+            (inner.steps, inner.locals) = (Map::new(), Map::new());
+            let flow = inner.sequence(steps, &format!("{address}/{}/", tool.name)).await?;
+            self.gate.flush().await?;
+            Ok(match flow {
+                Flow::Next(value) | Flow::Return(value) => value,
+            })
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use aikit_core::{RunError, record::Usage};
 use aikit_spec::agent::Overflow;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::super::{Execution, conversation::Conversation};
@@ -16,27 +17,29 @@ const READ: usize = 16;
 
 impl Execution {
     /// A tool's result as the model gets it.
-    pub(in crate::engine) async fn fitted(
-        &self,
-        c: &Conversation<'_>,
-        address: &str,
-        tool: &str,
+    pub(in crate::engine) fn fitted<'a>(
+        &'a self,
+        c: &'a Conversation<'a>,
+        address: &'a str,
+        tool: &'a str,
         text: String,
-    ) -> Result<String, RunError> {
-        let most = self.plan.tool_execution.max_result_bytes;
-        if text.len() <= most {
-            return Ok(text);
-        }
-        match self.plan.tool_execution.overflow {
-            Overflow::Truncate => Ok(cut(&text, most)),
-            Overflow::Summarise => self.summary(c, address, tool, &text, most).await,
-            Overflow::Artifact => {
-                let key = format!("artifacts/{}/{}", self.gate.run(), &digest_text(&text)[..12]);
-                self.put_away(address, &key, &text).await?;
-                let head = cut(&text, most);
-                Ok(format!("{head}\nThe whole result is kept under the key `{key}` of the tenant's storage."))
+    ) -> BoxFuture<'a, Result<String, RunError>> {
+        Box::pin(async move {
+            let most = self.plan.tool_execution.max_result_bytes;
+            if text.len() <= most {
+                return Ok(text);
             }
-        }
+            match self.plan.tool_execution.overflow {
+                Overflow::Truncate => Ok(cut(&text, most)),
+                Overflow::Summarise => self.summary(c, address, tool, &text, most).await,
+                Overflow::Artifact => {
+                    let key = format!("artifacts/{}/{}", self.gate.run(), &digest_text(&text)[..12]);
+                    self.put_away(address, &key, &text).await?;
+                    let head = cut(&text, most);
+                    Ok(format!("{head}\nThe whole result is kept under the key `{key}` of the tenant's storage."))
+                }
+            }
+        })
     }
 
     async fn summary(

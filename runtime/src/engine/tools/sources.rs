@@ -9,6 +9,7 @@ use std::{
 
 use aikit_core::{ErrorKind, RunError, record::Usage};
 use aikit_spec::plan::{ToolKind, ToolPlan};
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -37,32 +38,37 @@ impl Sources {
 
 impl Execution {
     /// The tools that a model may call: those of that name, or all of them.
-    pub(in crate::engine) async fn offered(&self, names: Option<&[String]>) -> Result<Vec<Arc<ToolPlan>>, RunError> {
-        let plan = self.plan.clone();
-        let mut all: Vec<Arc<ToolPlan>> = Vec::new();
-        let Some(names) = names else {
-            for tool in &plan.tools {
-                all.extend(self.as_offered(tool).await?);
+    pub(in crate::engine) fn offered<'a>(
+        &'a self,
+        names: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<ToolPlan>>, RunError>> {
+        Box::pin(async move {
+            let plan = self.plan.clone();
+            let mut all: Vec<Arc<ToolPlan>> = Vec::new();
+            let Some(names) = names else {
+                for tool in &plan.tools {
+                    all.extend(self.as_offered(tool).await?);
+                }
+                for server in &plan.mcp_servers {
+                    let declared = |tool: &ToolPlan| all.iter().any(|known| same(known, tool));
+                    let more: Vec<_> =
+                        self.server_tools(server).await?.iter().filter(|tool| !declared(tool)).cloned().collect();
+                    all.extend(more);
+                }
+                return Ok(self.callable(all));
+            };
+            for name in names {
+                if let Some(tool) = plan.tools.iter().find(|tool| tool.name == *name) {
+                    all.extend(self.as_offered(tool).await?);
+                } else if let Some(server) = plan.mcp_servers.iter().find(|server| server.name == *name) {
+                    all.extend(self.server_tools(server).await?.iter().cloned());
+                } else {
+                    let tool = self.find_tool(name).await?;
+                    all.push(tool.ok_or_else(|| unknown(name))?);
+                }
             }
-            for server in &plan.mcp_servers {
-                let declared = |tool: &ToolPlan| all.iter().any(|known| same(known, tool));
-                let more: Vec<_> =
-                    self.server_tools(server).await?.iter().filter(|tool| !declared(tool)).cloned().collect();
-                all.extend(more);
-            }
-            return Ok(self.callable(all));
-        };
-        for name in names {
-            if let Some(tool) = plan.tools.iter().find(|tool| tool.name == *name) {
-                all.extend(self.as_offered(tool).await?);
-            } else if let Some(server) = plan.mcp_servers.iter().find(|server| server.name == *name) {
-                all.extend(self.server_tools(server).await?.iter().cloned());
-            } else {
-                let tool = self.find_tool(name).await?;
-                all.push(tool.ok_or_else(|| unknown(name))?);
-            }
-        }
-        Ok(self.callable(all))
+            Ok(self.callable(all))
+        })
     }
 
     /// Those that no rule of the document keeps out, each name once.
@@ -94,32 +100,38 @@ impl Execution {
     }
 
     /// The tool that is called by a name: a declared one, an operation of a service, a tool of a server.
-    pub(in crate::engine) async fn find_tool(&self, name: &str) -> Result<Option<Arc<ToolPlan>>, RunError> {
-        let plan = self.plan.clone();
-        if let Some(tool) = plan.tools.iter().find(|tool| tool.name == name) {
-            return Ok(Some(Arc::new(tool.clone())));
-        }
-        let by_name = |found: &Found| found.iter().find(|tool| tool.name.eq_ignore_ascii_case(name)).cloned();
-        let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-        for tool in &plan.tools {
-            if matches!(tool.kind, ToolKind::Openapi(_)) && begins(&format!("{}__", tool.name)) {
-                return self.service_tools(tool).await.map(|found| by_name(&found));
+    pub(in crate::engine) fn find_tool<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<ToolPlan>>, RunError>> {
+        Box::pin(async move {
+            let plan = self.plan.clone();
+            if let Some(tool) = plan.tools.iter().find(|tool| tool.name == name) {
+                return Ok(Some(Arc::new(tool.clone())));
             }
-        }
-        for server in &plan.mcp_servers {
-            if begins(&format!("{}__", server.name)) || server.prefix.as_deref().is_some_and(begins) {
-                let found = self.server_tools(server).await?;
-                let there = name.get(server.name.len() + 2..).unwrap_or_default();
-                let by_own_name = || {
-                    let mut list = found.iter();
-                    list.find(|t| matches!(&t.kind, ToolKind::Mcp { tool, .. } if tool.eq_ignore_ascii_case(there)))
-                };
-                if let Some(tool) = by_name(&found).or_else(|| by_own_name().cloned()) {
-                    return Ok(Some(tool));
+            let by_name = |found: &Found| found.iter().find(|tool| tool.name.eq_ignore_ascii_case(name)).cloned();
+            let begins =
+                |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+            for tool in &plan.tools {
+                if matches!(tool.kind, ToolKind::Openapi(_)) && begins(&format!("{}__", tool.name)) {
+                    return self.service_tools(tool).await.map(|found| by_name(&found));
                 }
             }
-        }
-        Ok(None)
+            for server in &plan.mcp_servers {
+                if begins(&format!("{}__", server.name)) || server.prefix.as_deref().is_some_and(begins) {
+                    let found = self.server_tools(server).await?;
+                    let there = name.get(server.name.len() + 2..).unwrap_or_default();
+                    let by_own_name = || {
+                        let mut list = found.iter();
+                        list.find(|t| matches!(&t.kind, ToolKind::Mcp { tool, .. } if tool.eq_ignore_ascii_case(there)))
+                    };
+                    if let Some(tool) = by_name(&found).or_else(|| by_own_name().cloned()) {
+                        return Ok(Some(tool));
+                    }
+                }
+            }
+            Ok(None)
+        })
     }
 
     /// What a source says, asked once.
