@@ -2,9 +2,11 @@
 //! what a tool needs, it is given. Each stands in a file of its own, with its arguments as a type from which its JSON
 //! Schema follows. Beside them, the ways out that the engine grants: files of the workspace, requests, programs, servers.
 
+mod base64_text;
 mod builtin;
 mod calculate;
 mod dates;
+mod format_csv;
 mod format_table;
 mod hash_text;
 pub mod http;
@@ -14,7 +16,9 @@ mod parse_csv;
 pub mod process;
 mod regex_find;
 mod text_similarity;
+mod text_split;
 mod text_stats;
+mod url_parts;
 pub mod workspace;
 
 use aikit_core::{ErrorKind, RunError};
@@ -28,16 +32,20 @@ use builtin::{Entry, entry};
 
 /// All of them, in the order in which they are listed.
 const TOOLS: &[Entry] = &[
+    entry::<base64_text::Base64Text>(),
     entry::<calculate::Calculate>(),
     entry::<dates::DateDiff>(),
     entry::<dates::DateFormat>(),
+    entry::<format_csv::FormatCsv>(),
     entry::<format_table::FormatTable>(),
     entry::<hash_text::HashText>(),
     entry::<json_query::JsonQuery>(),
     entry::<parse_csv::ParseCsv>(),
     entry::<regex_find::RegexFind>(),
     entry::<text_similarity::TextSimilarity>(),
+    entry::<text_split::TextSplit>(),
     entry::<text_stats::TextStats>(),
+    entry::<url_parts::UrlParts>(),
 ];
 
 /// The tools that come with aikit.

@@ -73,7 +73,7 @@ impl<'a> Checker<'a> {
             let Some(name) = server.get("name") else { continue };
             let Some(text) = name.as_str() else { continue };
             let of_it = |rule: &&str| rule.split_once('/').is_some_and(|(server, _)| glob_fits(server, text));
-            if !rules.iter().any(|rule| of_it(&rule)) {
+            if !rules.iter().any(of_it) {
                 let message = format!("no tool of the server `{text}` is among `governance.security.permits.mcp`");
                 self.push(
                     Diagnostic::new(codes::UNUSED_DECLARATION, name.range, message)

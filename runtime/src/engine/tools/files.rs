@@ -1,13 +1,15 @@
-//! The built-in tools that touch the outside: files of the workspace and the network. What they may touch, the document's
-//! grants say.
+//! The built-in tools that touch the outside: files of the workspace, the network, the clock. What they may touch, the
+//! document's grants say.
 
 use std::time::Duration;
 
 use aikit_core::{ErrorKind, RunError};
 use aikit_spec::{BuiltinTool, plan::ToolPlan};
+use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use super::{super::Execution, grants, http::Outgoing};
+use crate::ports::Clock;
 
 /// How long a file may be that is read.
 const MAX_READ: u64 = 4 << 20;
@@ -26,6 +28,12 @@ pub fn outside_tools() -> Vec<BuiltinTool> {
         }),
     };
     vec![
+        tool(
+            "current_time",
+            "Tells what time it is, as RFC 3339 in UTC, with the day of the week.",
+            json!([]),
+            json!({}),
+        ),
         tool(
             "http_fetch",
             "Fetches a page or a document from the web and gives its status, headers and body. JSON is parsed.",
@@ -49,6 +57,7 @@ pub fn outside_tools() -> Vec<BuiltinTool> {
                 },
             }),
         ),
+        tool("new_id", "Makes an id that nothing else has (a UUID).", json!([]), json!({})),
         tool(
             "read_file",
             "Reads a text file of the workspace.",
@@ -76,7 +85,7 @@ pub fn outside_tools() -> Vec<BuiltinTool> {
 
 /// Whether a built-in tool touches the outside.
 pub(in crate::engine) fn is_outside(name: &str) -> bool {
-    matches!(name, "http_fetch" | "list_files" | "read_file" | "write_file")
+    matches!(name, "current_time" | "http_fetch" | "list_files" | "new_id" | "read_file" | "write_file")
 }
 
 /// What such a tool is going to do, permitted.
@@ -86,6 +95,14 @@ pub(super) enum Errand {
     Read { path: String, offset: u64, limit: u64 },
     Write { path: String, text: String },
     Fetch(Box<Outgoing>),
+    Time,
+    Id,
+}
+
+/// What time it is.
+pub(in crate::engine) fn current_time(clock: &dyn Clock) -> Value {
+    let now = clock.now();
+    json!({ "time": now.to_rfc3339_opts(SecondsFormat::Secs, true), "weekday": now.format("%A").to_string() })
 }
 
 impl Execution {
@@ -95,6 +112,8 @@ impl Execution {
         let number = |key: &str, default: u64| args.get(key).and_then(Value::as_u64).unwrap_or(default);
         let permits = &self.plan.permits;
         Ok(match name {
+            "current_time" => Errand::Time,
+            "new_id" => Errand::Id,
             "list_files" => Errand::List(args.get("pattern").and_then(Value::as_str).unwrap_or("**").to_owned()),
             "read_file" => Errand::Read {
                 path: grants::readable(permits, text("path"))?,
@@ -122,6 +141,8 @@ impl Execution {
     pub(super) async fn go(&self, errand: Errand) -> Result<Value, RunError> {
         let files = &self.engine.ports.files;
         match errand {
+            Errand::Time => Ok(current_time(self.engine.ports.clock.as_ref())),
+            Errand::Id => Ok(json!(self.engine.ports.clock.uuid().to_string())),
             Errand::Fetch(outgoing) => self.send(*outgoing).await,
             Errand::Write { path, text } => {
                 files.write(&path, text.as_bytes()).await?;

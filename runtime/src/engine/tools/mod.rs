@@ -20,7 +20,10 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 pub use self::files::outside_tools;
-pub(super) use self::{cache::OWN_KEYS, files::is_outside};
+pub(super) use self::{
+    cache::OWN_KEYS,
+    files::{current_time, is_outside},
+};
 use self::{command::Invocation, files::Errand, http::Outgoing};
 use super::{Execution, host::RunHost, retry};
 use crate::{
