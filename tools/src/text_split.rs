@@ -46,14 +46,14 @@ impl Builtin for TextSplit {
     }
 }
 
-/// Where a piece that begins at `start` ends: behind the best border in its second half. It is longer than the overlap, so
+/// Where a piece that begins at `start` ends: behind the best border that does not leave it too short. It is longer than the overlap, so
 /// that every piece brings something new.
 fn end_of_piece(chars: &[char], start: usize, size: usize, overlap: usize) -> usize {
     let most = start.saturating_add(size);
     if most >= chars.len() {
         return chars.len();
     }
-    let least = start + (size / 2).max(overlap + 1).min(size);
+    let least = start + (size / 4).max(overlap + 1).min(size);
     let borders: [&dyn Fn(usize) -> bool; 3] = [
         &|at| chars[at - 1] == '\n' && at >= 2 && chars[at - 2] == '\n',
         &|at| chars[at - 1].is_whitespace() && at >= 2 && matches!(chars[at - 2], '.' | '!' | '?' | '\n'),
