@@ -44,11 +44,14 @@ const LAST_WORDS: usize = 2000;
 /// How long a connection may take to end in order.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A connection that is made when it is first needed.
+type Slot = Arc<OnceCell<Arc<Connection>>>;
+
 /// Connections to servers.
 pub struct McpServers {
     processes: Processes,
     network: Arc<Network>,
-    connections: Mutex<HashMap<(RunId, String), Arc<OnceCell<Arc<Connection>>>>>,
+    connections: Mutex<HashMap<(RunId, String), Slot>>,
 }
 
 /// A connection. With it the server's program ends.
@@ -93,7 +96,7 @@ impl McpServers {
         Self { processes, network, connections: Mutex::default() }
     }
 
-    fn cell(&self, endpoint: &McpEndpoint) -> Arc<OnceCell<Arc<Connection>>> {
+    fn cell(&self, endpoint: &McpEndpoint) -> Slot {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.entry((endpoint.run, endpoint.server.clone())).or_default().clone()
     }

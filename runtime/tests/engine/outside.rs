@@ -19,10 +19,13 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+/// Status, headers, body.
+type Page = (u16, Vec<(&'static str, String)>, String);
+
 /// A network whose answers are `URL → status, headers, body`; the first answers of a list are given first.
 #[derive(Default)]
 pub struct FakeHttp {
-    pub pages: Mutex<BTreeMap<String, Vec<(u16, Vec<(&'static str, String)>, String)>>>,
+    pub pages: Mutex<BTreeMap<String, Vec<Page>>>,
     pub requests: Mutex<Vec<HttpRequest>>,
     running: AtomicUsize,
     /// The most requests that were under way at one time.
