@@ -33,6 +33,8 @@ pub enum EffectKind {
     Agent,
     /// An event of the tenant, told or heard.
     Event,
+    /// What a server, a service or an agent says of its tools.
+    Describe,
 }
 
 impl EffectKind {
@@ -49,6 +51,7 @@ impl EffectKind {
             EffectKind::Human => "human",
             EffectKind::Agent => "agent",
             EffectKind::Event => "event",
+            EffectKind::Describe => "describe",
         }
     }
 }

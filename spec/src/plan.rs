@@ -4,6 +4,7 @@
 mod context;
 mod flow;
 mod memory;
+mod tools;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-pub use self::{context::*, flow::*, memory::*};
+pub use self::{context::*, flow::*, memory::*, tools::*};
 use crate::{agent::Jitter, expr::Expr, template::Template, test_suite::TestCase, words::ErrorGlob};
 
 /// An executable agent.
@@ -43,6 +44,12 @@ pub struct Plan {
     pub memory: Arc<MemoryPlan>,
     /// What a model is shown besides its prompt.
     pub context: ContextPlan,
+    /// Servers of the Model Context Protocol, in the order of the document.
+    pub mcp_servers: Vec<McpServerPlan>,
+    /// How tools are called for a model.
+    pub tool_execution: ToolExecutionPlan,
+    /// What may be reached, and which tools may be called.
+    pub permits: PermitsPlan,
     /// What the agent does.
     pub behavior: BehaviorPlan,
     /// Initial state (`behavior.state.initial`), an object.
@@ -59,8 +66,6 @@ pub struct Plan {
     pub examples: Vec<ExamplePlan>,
     /// `tests`.
     pub tests: Vec<CasePlan>,
-    /// Parts without which the agent must not run, and which this version does not execute: a run fails at once.
-    pub unsupported: Vec<&'static str>,
 }
 
 /// A document of kind `TestSuite`, ready to be run.
@@ -185,44 +190,6 @@ pub enum OnInvalid {
     Retry,
     /// The step fails.
     Fail,
-}
-
-/// A declared tool.
-#[derive(Debug, Clone)]
-pub struct ToolPlan {
-    /// Its name.
-    pub name: String,
-    /// What it is good for.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub input: Value,
-    /// JSON Schema of its result, where declared.
-    pub output: Option<Value>,
-    /// What runs.
-    pub kind: ToolKind,
-    /// How long a call may take.
-    pub timeout: Duration,
-    /// Whether a call may be made again without harm: it changes nothing, or the same again.
-    pub repeatable: bool,
-    /// What a call gives in tests that do not say otherwise.
-    pub mock: Option<Value>,
-    /// When a person has to agree to a call: always, or under a condition in which `args` holds the arguments.
-    pub ask: Vec<Option<Expr>>,
-    /// Where it is declared.
-    pub range: TextRange,
-}
-
-/// What a tool runs.
-#[derive(Debug, Clone)]
-pub enum ToolKind {
-    /// One that comes with aikit, by name.
-    Builtin(String),
-    /// A script; `ctx.inputs` holds the arguments.
-    Script(ScriptPlan),
-    /// The agent's memory.
-    Memory(MemoryTool),
-    /// A kind of tool that this version does not execute: a call fails.
-    Unsupported(&'static str),
 }
 
 /// Code inside a document.
@@ -370,6 +337,17 @@ pub enum StepKind {
         /// Its arguments.
         args: Dynamic,
     },
+    /// Calls a tool of an MCP server.
+    Mcp {
+        /// The server.
+        server: String,
+        /// The tool's name there.
+        tool: String,
+        /// Its arguments.
+        args: Dynamic,
+    },
+    /// One request over HTTP.
+    Http(HttpPlan),
     /// Runs a script.
     Script(ScriptPlan),
     /// Writes the state: key ← value.
@@ -571,6 +549,8 @@ impl StepKind {
         match self {
             StepKind::Llm { .. } => "llm",
             StepKind::Tool { .. } => "tool",
+            StepKind::Mcp { .. } => "mcp",
+            StepKind::Http(_) => "http",
             StepKind::Script(_) => "script",
             StepKind::Set(_) => "set",
             StepKind::Switch { .. } => "switch",

@@ -64,8 +64,8 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     context.without_reports("run")?;
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    let engine =
-        compose::engine(&database, scope, "cli", &Composition::new(context, compose::MODEL.to_owned())?).await?;
+    let composition = Composition::new(context, compose::MODEL.to_owned())?.beside(&args.agent);
+    let engine = compose::engine(&database, scope, "cli", &composition).await?;
     let (plan, name) = load(context, &engine, &args.agent, args.env.clone()).await?;
     let mut inputs = input(context, args.input.as_deref())?;
     inputs.extend(pairs(&args.inputs)?);

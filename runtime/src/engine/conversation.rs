@@ -1,10 +1,14 @@
 //! The agent loop: the model answers or asks for tools, tools answer, until the model is done or a bound is reached.
 
 use aikit_core::{ErrorKind, RunError};
-use aikit_spec::plan::{OnInvalid, OutputPlan, PromptPlan, ToolPlan};
+use aikit_spec::{
+    agent::OnInvalidArgs,
+    plan::{OnInvalid, OutputPlan, PromptPlan, ToolPlan},
+};
+use futures::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 
-use super::{Execution, model};
+use super::{Execution, model, tools::grants::GRANT};
 use crate::{
     debug::{CallSite, FrameKind, StepSite},
     event::RunEvent,
@@ -46,15 +50,16 @@ impl Execution {
         self.step_started("chat", "llm");
         let answer = async {
             let asked = vec![Message::text(Role::User, question.clone())];
+            let offered = self.offered(None).await?;
             let conversation = Conversation {
                 address: "chat",
                 model: &plan.default_model,
                 messages: Box::pin(self.in_context("chat", system, asked, true)).await?,
-                tools: plan.tools.iter().chain(&plan.memory_tools).collect(),
+                tools: offered.iter().map(|tool| &**tool).chain(&plan.memory_tools).collect(),
                 output: output.as_ref(),
                 max_iterations,
             };
-            let answer = Box::pin(self.converse(conversation)).await?;
+            let answer = self.boxed_converse(conversation).await?;
             self.turn_ended("chat", &question, &answer).await?;
             Ok(answer)
         };
@@ -93,8 +98,13 @@ impl Execution {
         }
     }
 
+    /// A conversation on the heap.
+    pub(super) fn boxed_converse<'a>(&'a self, c: Conversation<'a>) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(self.converse(c))
+    }
+
     /// Asks until there is an answer that fits.
-    pub(super) async fn converse(&self, mut c: Conversation<'_>) -> Result<Value, RunError> {
+    async fn converse(&self, mut c: Conversation<'_>) -> Result<Value, RunError> {
         let specs: Vec<ToolSpec> = c
             .tools
             .iter()
@@ -126,15 +136,13 @@ impl Execution {
                     tool_calls: response.tool_calls,
                     tool_call_id: None,
                 });
-                for call in calls {
-                    let content = self.answer_call(&c, &call).await?;
-                    c.messages.push(Message {
-                        role: Role::Tool,
-                        content,
-                        tool_calls: Vec::new(),
-                        tool_call_id: Some(call.id),
-                    });
-                }
+                let answers = self.answer_calls(&c, &calls).await?;
+                c.messages.extend(calls.into_iter().zip(answers).map(|(call, content)| Message {
+                    role: Role::Tool,
+                    content,
+                    tool_calls: Vec::new(),
+                    tool_call_id: Some(call.id),
+                }));
                 continue;
             }
             let Some(output) = c.output else { return Ok(Value::String(response.content)) };
@@ -166,7 +174,7 @@ impl Execution {
         }
     }
 
-    async fn ask(&self, c: &Conversation<'_>, specs: &[ToolSpec]) -> Result<ModelResponse, RunError> {
+    pub(super) async fn ask(&self, c: &Conversation<'_>, specs: &[ToolSpec]) -> Result<ModelResponse, RunError> {
         let plan = self
             .plan
             .models
@@ -207,29 +215,58 @@ impl Execution {
             .map_err(|e| RunError::new(ErrorKind::Internal, format!("the recorded answer cannot be read: {e}")))
     }
 
-    /// Calls a tool for a model. What the model can put right (unknown tool, wrong arguments, a tool that failed) goes back
-    /// to it as text; what it cannot ends the step.
-    async fn answer_call(&self, c: &Conversation<'_>, call: &ToolCall) -> Result<String, RunError> {
+    /// Makes the calls that a model asks for in one turn, some at the same time; the answers are in the order of the calls.
+    async fn answer_calls(&self, c: &Conversation<'_>, calls: &[ToolCall]) -> Result<Vec<String>, RunError> {
+        // A person follows one call after the other.
+        let parallel = if self.options.debugger.is_some() { 1 } else { self.plan.tool_execution.parallel };
+        let work: Vec<_> = (calls.iter().enumerate())
+            .map(|(index, call)| {
+                // Calls at the same time have addresses of their own, so that what each asks for is told apart.
+                let address = match calls.len() {
+                    1 => c.address.to_owned(),
+                    _ => format!("{}#{}", c.address, index + 1),
+                };
+                Box::pin(async move { self.answer_call(c, &address, call).await })
+            })
+            .collect();
+        // A call that fails does not break off those beside it.
+        let answers: Vec<Result<String, RunError>> = stream::iter(work).buffered(parallel.max(1)).collect().await;
+        answers.into_iter().collect()
+    }
+
+    /// Calls a tool for a model. What the model can put right (unknown tool, wrong arguments, a tool that failed, a host that
+    /// is not granted) goes back to it as text; what it cannot ends the step.
+    async fn answer_call(&self, c: &Conversation<'_>, address: &str, call: &ToolCall) -> Result<String, RunError> {
         let Some(tool) = c.tools.iter().find(|tool| tool.name == call.name) else {
             let known: Vec<_> = c.tools.iter().map(|tool| tool.name.as_str()).collect();
             return Ok(format!("error: there is no tool `{}`; the tools are: {}", call.name, known.join(", ")));
         };
+        let repair = self.plan.tool_execution.on_invalid_args == OnInvalidArgs::Repair;
         if let Value::String(raw) = &call.arguments {
-            return Ok(format!("error: the arguments are not valid JSON: {raw}"));
+            let why = format!("the arguments are not valid JSON: {raw}");
+            return match repair {
+                true => Ok(format!("error: {why}")),
+                false => Err(RunError::new(ErrorKind::ValidationInput, format!("tool `{}`: {why}", tool.name))),
+            };
         }
-        match self.call_tool(c.address, tool, call.arguments.clone()).await {
-            Ok(Value::String(text)) => Ok(text),
-            Ok(value) => Ok(value.to_string()),
+        let granted = |error: &RunError| error.detail.as_ref().is_none_or(|detail| detail.get(GRANT).is_none());
+        let text = match self.call_tool(address, tool, call.arguments.clone()).await {
+            Ok(Value::String(text)) => text,
+            Ok(value) => value.to_string(),
             Err(error) => match error.kind {
-                ErrorKind::ToolFailed
+                ErrorKind::ValidationInput if !repair => return Err(error),
+                ErrorKind::ToolDenied if granted(&error) => return Err(error),
+                ErrorKind::ToolDenied
+                | ErrorKind::ToolFailed
                 | ErrorKind::ToolTimeout
                 | ErrorKind::ValidationInput
                 | ErrorKind::ValidationOutput
                 | ErrorKind::HumanRejected
-                | ErrorKind::ScriptError => Ok(format!("error: {}", error.message)),
-                _ => Err(error),
+                | ErrorKind::ScriptError => format!("error: {}", error.message),
+                _ => return Err(error),
             },
-        }
+        };
+        self.within_bounds(c, address, &tool.name, text).await
     }
 }
 

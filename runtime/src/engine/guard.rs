@@ -102,8 +102,7 @@ impl Execution {
                     output: Some(output),
                     max_iterations: 1,
                 };
-                // A model that judges a tool's call is itself asked in a conversation: the box ends the circle of types.
-                let answer = Box::pin(self.converse(conversation)).await?;
+                let answer = self.boxed_converse(conversation).await?;
                 let reason = answer.get("reason").and_then(Value::as_str).unwrap_or(&rail.name);
                 (answer.get("violated") == Some(&json!(true))).then(|| reason.to_owned())
             }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use aikit_core::{ErrorKind, RunError, RunId, record::Usage};
-use aikit_spec::plan::{ModelPlan, Plan};
+use aikit_spec::{
+    plan::{ModelPlan, Plan},
+    words::call_name,
+};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -58,7 +61,6 @@ fn classify(method: &str, args: &[Value]) -> (EffectKind, SideEffect, String) {
             let named = args.get(1).and_then(|options| options.get("model")).and_then(Value::as_str);
             (EffectKind::Model, SideEffect::Read, named.unwrap_or("ctx.ai").to_owned())
         }
-        "tools.call" => (EffectKind::Tool, SideEffect::Read, first()),
         "memory.remember" | "memory.forget" => (EffectKind::Memory, SideEffect::Write, method.into()),
         "memory.recall" | "memory.search" | "memory.block" => (EffectKind::Memory, SideEffect::Read, method.into()),
         "input" => (EffectKind::Human, SideEffect::Read, "input".into()),
@@ -98,19 +100,18 @@ fn key<'a>(method: &str, args: &'a [Value]) -> Result<&'a str, RunError> {
     let key = text(method, args, 0, "key")?;
     if key.starts_with(RESERVED) {
         let message = format!("keys that begin with `{RESERVED}` belong to aikit");
-        return Err(RunError::new(ErrorKind::ToolDenied, message));
+        return Err(RunError::new(ErrorKind::ToolDenied, message).with_help("use another key"));
     }
     Ok(key)
 }
 
-/// The agent and the inputs of `agents.run`.
-fn agent_call(args: &[Value]) -> Result<(&str, Value), RunError> {
-    let inputs = match args.get(1) {
+/// The second argument, an object; an empty Lua table is one.
+fn arguments(args: &[Value]) -> Value {
+    match args.get(1) {
         None | Some(Value::Null) => json!({}),
         Some(Value::Array(items)) if items.is_empty() => json!({}),
-        Some(inputs) => inputs.clone(),
-    };
-    Ok((text("agents.run", args, 0, "name")?, inputs))
+        Some(arguments) => arguments.clone(),
+    }
 }
 
 impl Services {
@@ -153,10 +154,7 @@ impl Services {
                 })?;
                 self.ask(messages, options(method, args, 1)?).await
             }
-            "agents.run" => {
-                let (name, inputs) = agent_call(args)?;
-                self.child_value(name, inputs).await
-            }
+            "agents.run" => self.child_value(text(method, args, 0, "name")?, arguments(args)).await,
             "agents.list" => {
                 let specs = ports.store.specs().await.map_err(store_error)?;
                 let list = specs.iter().map(|spec| {
@@ -186,51 +184,36 @@ impl Services {
                 };
                 free(Value::Array(list))
             }
-            "tools.call" => {
-                let name = text(method, args, 0, "name")?;
-                let arguments = match args.get(1) {
-                    None | Some(Value::Null) => json!({}),
-                    Some(Value::Array(items)) if items.is_empty() => json!({}),
-                    Some(arguments) => arguments.clone(),
-                };
-                self.builtin(name, arguments).await.map(|value| (value, Usage::default()))
-            }
+            "tools.call" => self
+                .builtin(text(method, args, 0, "name")?, arguments(args))
+                .await
+                .map(|value| (value, Usage::default())),
             memory if memory.starts_with("memory.") => self.remembered(memory, args).await,
             other => Err(RunError::new(ErrorKind::ScriptError, format!("the host has no `{other}`"))),
         }
     }
 
-    /// Calls a built-in tool; in a run only one that the document declares.
+    /// Calls a built-in tool for a cell; in a run the calls go to the document's tools.
     async fn builtin(&self, name: &str, args: Value) -> Result<Value, RunError> {
         let ports = self.engine.ports();
-        let builtin = match &self.plan {
-            None => name.to_owned(),
-            Some(plan) => match plan.tools.iter().find(|tool| tool.name == name).map(|tool| &tool.kind) {
-                Some(aikit_spec::plan::ToolKind::Builtin(builtin)) => builtin.clone(),
-                Some(_) => {
-                    return Err(RunError::new(
-                        ErrorKind::ToolDenied,
-                        format!("`{name}` is a script tool; a script can call built-in tools only"),
-                    )
-                    .with_help("make it a `tool` step, or share the code"));
-                }
-                None => {
-                    return Err(RunError::new(
-                        ErrorKind::ToolDenied,
-                        format!("tool `{name}` is not declared in this document"),
-                    )
-                    .with_help("list it under integration.tools"));
-                }
-            },
-        };
+        match name {
+            "current_time" => return Ok(super::tools::current_time(ports.clock.as_ref())),
+            "new_id" => return Ok(json!(ports.clock.uuid().to_string())),
+            _ => {}
+        }
+        if super::tools::is_outside(name) {
+            let message = format!("the tool `{name}` needs a grant, which only a document can give");
+            return Err(RunError::new(ErrorKind::ToolDenied, message)
+                .with_help("declare it in an agent, with what it may touch under governance.security.permits"));
+        }
         let known = ports.tools.list();
-        let Some(tool) = known.iter().find(|tool| tool.name == builtin) else {
+        let Some(tool) = known.iter().find(|tool| tool.name == name) else {
             let names: Vec<_> = known.iter().map(|tool| tool.name.as_str()).collect();
-            return Err(RunError::new(ErrorKind::ToolNotFound, format!("there is no built-in tool `{builtin}`"))
+            return Err(RunError::new(ErrorKind::ToolNotFound, format!("there is no built-in tool `{name}`"))
                 .with_help(format!("the built-in tools are: {}", names.join(", "))));
         };
         validate::check(&tool.input, &args, ErrorKind::ValidationInput, &format!("the arguments of tool `{name}`"))?;
-        ports.tools.call(&builtin, args, &self.cancel).await
+        ports.tools.call(name, args, &self.cancel).await
     }
 
     async fn ask(
@@ -265,6 +248,7 @@ impl Services {
 /// The host of a script inside a run: every call passes the gate.
 pub(super) struct RunHost {
     pub(super) services: Services,
+    execution: Execution,
     pub(super) gate: Arc<Gate>,
     pub(super) address: String,
     probe: Option<ScriptProbe>,
@@ -287,7 +271,10 @@ impl RunHost {
             people: execution.options.people.clone(),
             doubts: execution.options.doubts.clone(),
         };
-        Self { services, gate: execution.gate.clone(), address: address.to_owned(), probe: None }
+        // What a script calls does not stop: the script does.
+        let mut execution = execution.clone();
+        execution.options.debugger = None;
+        Self { services, gate: execution.gate.clone(), execution, address: address.to_owned(), probe: None }
     }
 
     /// With a debugger that holds the script.
@@ -307,8 +294,10 @@ impl HostCalls for RunHost {
             return self.paused(args).await;
         }
         if method == "agents.run" {
-            let (name, inputs) = agent_call(&args)?;
-            return self.run_agent(name, inputs).await;
+            return self.run_agent(text(method, &args, 0, "name")?, arguments(&args)).await;
+        }
+        if method == "tools.call" {
+            return self.tool(text(method, &args, 0, "name")?, arguments(&args)).await;
         }
         let (kind, class, label) = classify(method, &args);
         let effect = Effect {
@@ -333,6 +322,15 @@ impl HostCalls for RunHost {
 }
 
 impl RunHost {
+    /// Calls a tool of the document: permitted, bounded and recorded as any other call.
+    async fn tool(&self, name: &str, args: Value) -> Result<Value, RunError> {
+        let tool = self.execution.find_tool(&call_name(name)).await?.ok_or_else(|| {
+            RunError::new(ErrorKind::ToolDenied, format!("tool `{name}` is not declared in this document"))
+                .with_help("list it under integration.tools")
+        })?;
+        self.execution.call_tool(&self.address, &tool, args).await
+    }
+
     /// A script stands still and asks what to do.
     async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
         let unreadable =

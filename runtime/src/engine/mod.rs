@@ -50,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     check::{check, findings},
     replay::{Fork, Replay},
+    tools::outside_tools,
 };
 use self::{
     machine::Event,
@@ -64,7 +65,7 @@ use crate::{
     journal::{self, Record},
     past::{Doubts, Drift, Mode, Past},
     people::{People, Question, open_questions},
-    ports::{Clock, Files, Memory, Models, Scripts, Secrets, Store, Tools},
+    ports::{Clock, Files, Memory, Models, Reach, Scripts, Secrets, Store, Tools},
     quota::{Concurrent, Quota},
     validate,
 };
@@ -91,6 +92,8 @@ pub struct Ports {
     pub files: Arc<dyn Files>,
     /// What agents remember.
     pub memory: Arc<dyn Memory>,
+    /// The network, programs and servers, for tools.
+    pub reach: Reach,
 }
 
 /// Runs plans for one scope.
@@ -168,9 +171,10 @@ impl Engine {
         &self.limits
     }
 
-    /// The same engine with other models and credentials: nothing leaves the machine in a test.
+    /// The same engine with other models and credentials and no way out: nothing leaves the machine in a test.
     pub fn for_tests(&self, models: Arc<dyn Models>, secrets: Arc<dyn Secrets>) -> Self {
-        Self { ports: Ports { models, secrets, ..self.ports.clone() }, ..self.clone() }
+        let reach = Reach::default();
+        Self { ports: Ports { models, secrets, reach, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// The outside.
@@ -406,6 +410,7 @@ impl Engine {
             internal: VecDeque::new(),
             heard: 0,
             in_hook: false,
+            sources: Arc::default(),
         };
         let gate = execution.gate.clone();
         let wall = Some(execution.time(plan.limits.wall)).filter(|_| !gate.is_replay());
@@ -417,6 +422,7 @@ impl Engine {
             Err(error) => Err(boxed(|| execution.undo(0, error)).await),
             done => done,
         };
+        self.ports.reach.mcp.close(run).await;
         let report = execution.finish(result).await?;
         Ok((report, gate.drift()))
     }
@@ -464,6 +470,8 @@ struct Execution {
     heard: u64,
     /// Whether this is a hook.
     in_hook: bool,
+    /// What servers, services and agents have said of their tools.
+    sources: Arc<tools::sources::Sources>,
 }
 
 /// Longer than anybody looks at a run that stands still.
@@ -475,8 +483,8 @@ impl Execution {
         if let Some(debugger) = &self.options.debugger {
             debugger.begin(&plan.agent.name, self.scope());
         }
-        if let Some(part) = plan.unsupported.first() {
-            return Err(RunError::unsupported(format!("`{part}`")));
+        for server in plan.mcp_servers.iter().filter(|server| server.eager) {
+            self.server_tools(server).await?;
         }
         self.take_up_state().await?;
         self.inputs = Arc::new(boxed(|| self.guard(GuardrailPoint::Input, "inputs", (*self.inputs).clone())).await?);

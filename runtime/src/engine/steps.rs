@@ -6,9 +6,7 @@ use aikit_core::{ErrorKind, Place, RunError};
 use aikit_spec::{
     EvalError,
     agent::OnStepError,
-    plan::{
-        BodySegment, Dynamic, ErrorAction, MemoryTool, ScriptPlan, StepKind, StepPlan, ToolKind, ToolPlan,
-    },
+    plan::{BodySegment, Dynamic, ErrorAction, MemoryTool, ScriptPlan, StepKind, StepPlan, ToolKind, ToolPlan},
     template::Template,
 };
 use serde_json::{Map, Value, json};
@@ -19,6 +17,7 @@ use super::{
     conversation::Conversation,
     retry,
     state::{RESERVED, storage},
+    tools::sources::unknown,
 };
 use crate::{
     debug::StepSite,
@@ -382,9 +381,10 @@ impl Execution {
                 let asked = self.prompt(prompt, Role::User, &scope)?;
                 let system = self.system_messages(&scope)?;
                 let messages = boxed(|| self.in_context(address, system, asked, false)).await?;
-                let own = plan.tools.iter().filter(|tool| tools.contains(&tool.name));
+                let offered = boxed(|| self.offered(Some(tools))).await?;
                 let search = |tool: &&ToolPlan| matches!(tool.kind, ToolKind::Memory(MemoryTool::SearchKnowledge));
-                let tools: Vec<&ToolPlan> = own.chain(plan.memory_tools.iter().filter(search)).collect();
+                let memory = plan.memory_tools.iter().filter(search);
+                let tools: Vec<&ToolPlan> = offered.iter().map(|tool| &**tool).chain(memory).collect();
                 let conversation = Conversation {
                     address,
                     model: model.as_deref().unwrap_or(&plan.default_model),
@@ -393,17 +393,19 @@ impl Execution {
                     output: output.as_ref(),
                     max_iterations: *max_iterations,
                 };
-                boxed(|| self.converse(conversation)).await.map(Flow::Next)
+                self.boxed_converse(conversation).await.map(Flow::Next)
             }
             StepKind::Tool { tool, args } => {
                 let args = self.resolve(args, &scope)?;
-                let tool = plan
-                    .tools
-                    .iter()
-                    .find(|t| &t.name == tool)
-                    .ok_or_else(|| RunError::new(ErrorKind::ToolNotFound, format!("there is no tool `{tool}`")))?;
-                boxed(|| self.call_tool(address, tool, args)).await.map(Flow::Next)
+                let tool = boxed(|| self.find_tool(tool)).await?.ok_or_else(|| unknown(tool))?;
+                self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
+            StepKind::Mcp { server, tool, args } => {
+                let args = self.resolve(args, &scope)?;
+                let tool = boxed(|| self.server_tool(server, tool)).await?;
+                self.call_tool(address, &tool, args).await.map(Flow::Next)
+            }
+            StepKind::Http(request) => self.http_step(address, request).await.map(Flow::Next),
             StepKind::Script(script) => boxed(|| self.script(address, &step.name, script)).await.map(Flow::Next),
             StepKind::Set(entries) => {
                 let mut written = Map::new();

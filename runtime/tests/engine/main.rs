@@ -4,6 +4,8 @@ mod bodies;
 mod flow;
 mod human;
 mod memory;
+mod outside;
 mod past;
 mod runs;
 mod support;
+mod tools;

@@ -18,13 +18,12 @@ use aikit_core::{
 };
 use aikit_memory::{MemoryService, ProcessRows};
 use aikit_runtime::{
-    engine::{Engine, Ports, RunOptions, RunReport},
+    engine::{Engine, Ports, RunOptions, RunReport, outside_tools},
     journal,
     ports::{
-        Completeness, EmbedRequest, EmbedResponse, Embedder, FileInfo, Files, HostCalls, Inspection, ModelDelta,
-        ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, ScriptCompletion, ScriptJob,
-        ScriptOutcome, ScriptValue, Scripts, Secret, Secrets, StopCause, StopReason, Store, SystemClock, ToolCall,
-        Tools, Vars,
+        Completeness, EmbedRequest, EmbedResponse, Embedder, HostCalls, Inspection, ModelDelta, ModelError,
+        ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, ScriptCompletion, ScriptJob, ScriptOutcome,
+        ScriptValue, Scripts, Secret, Secrets, StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
     },
 };
 use aikit_spec::{
@@ -37,6 +36,8 @@ use semver::Version;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use crate::outside::{FakeFiles, Outside};
 
 #[derive(Default)]
 pub struct MemoryStore {
@@ -301,6 +302,8 @@ impl Store for MemoryStore {
 pub enum Reply {
     Text(&'static str),
     Tool(&'static str, Value),
+    /// Several calls in one turn.
+    Tools(Vec<(&'static str, Value)>),
     Error(ErrorKind),
     /// Says nothing until it is cancelled.
     Hang,
@@ -348,6 +351,14 @@ impl ModelProvider for ListModel {
                 let call = ToolCall { id: "call-1".into(), name: name.into(), arguments };
                 Ok(response("", vec![call], StopReason::ToolCalls))
             }
+            Reply::Tools(calls) => {
+                let calls = calls.into_iter().enumerate().map(|(index, (name, arguments))| ToolCall {
+                    id: format!("call-{index}"),
+                    name: name.into(),
+                    arguments,
+                });
+                Ok(response("", calls.collect(), StopReason::ToolCalls))
+            }
             Reply::Error(kind) => Err(RunError::new(kind, "as the test wants it").into()),
             Reply::Hang => {
                 cancel.cancelled().await;
@@ -393,37 +404,6 @@ impl Embedder for Letters {
     }
 }
 
-/// A workspace in memory, whose patterns are beginnings: `docs/**`.
-#[derive(Default)]
-pub struct Folder(pub Mutex<BTreeMap<String, Vec<u8>>>, pub Mutex<Vec<String>>);
-
-impl Folder {
-    pub fn put(&self, path: &str, text: &str) {
-        self.0.lock().unwrap().insert(path.into(), text.into());
-    }
-}
-
-#[async_trait]
-impl Files for Folder {
-    async fn list(&self, pattern: &str) -> Result<Vec<FileInfo>, RunError> {
-        let start = pattern.split('*').next().unwrap_or_default();
-        let files = self.0.lock().unwrap();
-        let found = files.iter().filter(|(path, _)| path.starts_with(start));
-        Ok(found.map(|(path, bytes)| FileInfo { path: path.clone(), bytes: bytes.len() as u64 }).collect())
-    }
-
-    async fn read(&self, path: &str, _most: u64) -> Result<Vec<u8>, RunError> {
-        self.1.lock().unwrap().push(path.into());
-        let missing = || RunError::new(ErrorKind::ToolFailed, format!("there is no file `{path}`"));
-        self.0.lock().unwrap().get(path).cloned().ok_or_else(missing)
-    }
-
-    async fn write(&self, path: &str, bytes: &[u8]) -> Result<(), RunError> {
-        self.0.lock().unwrap().insert(path.into(), bytes.into());
-        Ok(())
-    }
-}
-
 /// `double`, one that never answers, `hang`, and one that does something that must not be done twice, `pay`.
 #[derive(Default)]
 pub struct TestTools {
@@ -434,9 +414,12 @@ pub struct TestTools {
 impl Tools for TestTools {
     fn list(&self) -> Vec<BuiltinTool> {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]});
-        ["double", "hang", "pay"]
-            .map(|name| BuiltinTool { name: name.into(), description: "For tests.".into(), input: schema.clone() })
-            .into()
+        let own = ["double", "hang", "pay"].map(|name| BuiltinTool {
+            name: name.into(),
+            description: "For tests.".into(),
+            input: schema.clone(),
+        });
+        own.into_iter().chain(outside_tools()).collect()
     }
 
     async fn call(&self, name: &str, args: Value, _cancel: &CancellationToken) -> Result<Value, RunError> {
@@ -525,8 +508,9 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     pub model: Arc<ListModel>,
     pub tools: Arc<TestTools>,
-    pub files: Arc<Folder>,
+    pub files: Arc<FakeFiles>,
     pub engine: Engine,
+    pub outside: Outside,
     pub cancel: CancellationToken,
 }
 
@@ -539,7 +523,7 @@ impl World {
             store: store.clone(),
         });
         let tools = Arc::new(TestTools::default());
-        let files = Arc::new(Folder::default());
+        let outside = Outside::default();
         let ports = Ports {
             store: store.clone(),
             models: Arc::new(OneModel(model.clone())),
@@ -547,21 +531,17 @@ impl World {
             scripts: Arc::new(CallScripts::default()),
             secrets: Arc::new(TestSecrets),
             clock: Arc::new(SystemClock),
-            files: files.clone(),
+            files: outside.files.clone(),
             memory: Arc::new(MemoryService::new(
                 Arc::new(ProcessRows::new(Arc::new(SystemClock))),
                 Arc::new(SystemClock),
             )),
+            reach: outside.reach(),
         };
         let scope = Scope::new("acme".parse().unwrap(), "tester".parse().unwrap());
-        Self {
-            store,
-            model,
-            tools,
-            files,
-            engine: Engine::new(ports, scope, tenant()),
-            cancel: CancellationToken::new(),
-        }
+        let engine = Engine::new(ports, scope, tenant());
+        let files = outside.files.clone();
+        Self { store, model, tools, files, engine, outside, cancel: CancellationToken::new() }
     }
 
     /// The plan of a document, which must be clean.

@@ -30,7 +30,7 @@ pub const STEP_KINDS: &[&str] = &[
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
     "oneOf" = STEP_KINDS.iter().map(|kind| json!({"required": [kind]})).collect::<Vec<_>>(),
-    "x-aikit-not-supported" = ["a2a", "http", "mcp"],
+    "x-aikit-not-supported" = ["a2a"],
 ))]
 pub struct Step {
     /// The step's name, unique in the document; later steps read `steps.<name>.output`.

@@ -14,6 +14,7 @@ mod schemas;
 mod steps;
 mod suite;
 mod texts;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -16,7 +16,7 @@ use crate::{
         LayerPlanSource, MemoryPlan, MemoryStep, MemoryTool, RagPlan, RecallPlan, SemanticPlan, StepKind, ToolKind,
         ToolPlan, TriggerPlan,
     },
-    words::{ModelRef, Name},
+    words::ModelRef,
 };
 
 /// Turns that a conversation keeps where it does not say how many.
@@ -242,8 +242,9 @@ impl Lowering<'_> {
                 search(&query),
             ),
         ];
+        let permits = super::tools::permits(self.document, root);
         let granted = offered.into_iter().filter(|(offered, _, name, ..)| {
-            *offered && self.may_use(name) && declared.iter().all(|tool| tool.name != *name)
+            *offered && permits.refuses(name).is_none() && declared.iter().all(|tool| tool.name != *name)
         });
         granted
             .map(|(_, tool, name, description, input)| ToolPlan {
@@ -252,8 +253,7 @@ impl Lowering<'_> {
                 input,
                 kind: ToolKind::Memory(tool),
                 repeatable: matches!(tool, MemoryTool::Recall | MemoryTool::SearchKnowledge),
-                ask: self.ask(root, name, root),
-                ..super::unsupported_tool("memory", &Name(name.to_owned()), description, root)
+                ..self.builtin(name, None, root)
             })
             .collect()
     }

@@ -3,6 +3,7 @@
 mod flow;
 mod memory;
 mod steps;
+mod tools;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,23 +13,22 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    BuiltinTool, CheckContext,
-    agent::{self, AgentDocument, BehaviorType, InvalidOutput, SecretOrigin, ToolEntry, ToolSpec},
+    CheckContext,
+    agent::{self, AgentDocument, BehaviorType, InvalidOutput, SecretOrigin},
     checks::is_template,
     plan::{
         BehaviorPlan, CasePlan, Dynamic, ExamplePlan, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan,
-        PromptPlan, RunLimits, ScriptPlan, SecretSource, SuitePlan, ToolKind, ToolPlan,
+        PromptPlan, RunLimits, ScriptPlan, SecretSource, SuitePlan,
     },
     template::Template,
     test_suite::{TestCase, TestSuiteDocument},
-    words::{DurationText, ToolGlob, call_name},
+    words::{DurationText, Name},
 };
 
 /// The model of a document that names none.
 const FALLBACK_MODEL: &str = "scripted/auto";
 
 const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
-const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Lowers a document that has no errors. An error text means that a check let something through; it is aikit's mistake.
 pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result<Plan, String> {
@@ -47,7 +47,7 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
     let intelligence = at(root, &["intelligence"]);
     let output = document.intelligence.output.as_ref();
     let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));
-    let tools = lowering.tools(root);
+    let tools = lowering.tools(root)?;
     let memory = lowering.memory(root);
     let context = lowering.context(root);
     let memory_tools = lowering.memory_tools(root, &memory, &tools);
@@ -68,7 +68,6 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         digest: digest(source),
         inputs: at(root, &["interface", "inputs"]).map_or_else(|| json!({"type": "object"}), Node::to_json),
         outputs: at(root, &["interface", "outputs"]).map(Node::to_json),
-        models: lowering.models,
         default_model,
         system,
         prompts,
@@ -77,6 +76,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         memory_tools,
         memory: memory.into(),
         context,
+        mcp_servers: lowering.mcp_servers(root),
+        tool_execution: tools::execution(&document),
+        permits: tools::permits(&document, root),
         behavior,
         state: at(root, &["behavior", "state", "initial"]).map_or_else(|| json!({}), Node::to_json),
         state_schema,
@@ -85,7 +87,7 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         rates,
         examples,
         tests: cases(source, at(root, &["tests"])),
-        unsupported: unsupported(&document),
+        models: lowering.models,
     })
 }
 
@@ -128,18 +130,13 @@ impl Lowering<'_> {
     fn declared_models(&mut self, root: &Node) {
         for (name, model) in &self.document.intelligence.models {
             let node = at(root, &["intelligence", "models", &name.0]).unwrap_or(root);
-            let secret = model.secret.as_ref().and_then(|name| self.document.governance.security.secrets.get(&name.0));
+            let secret = model.secret.as_ref().and_then(|name| self.secret(&name.0));
             let parameters = &model.parameters;
             let plan = ModelPlan {
                 provider: model.provider.0.0.clone(),
                 model: model.model.clone(),
                 base_url: model.base_url.as_ref().map(|url| url.0.clone()),
-                secret: secret.map(|secret| match secret.from {
-                    SecretOrigin::Env => SecretSource::Env(secret.key.clone()),
-                    SecretOrigin::Tenant => SecretSource::Tenant(secret.key.clone()),
-                    SecretOrigin::File => SecretSource::Unsupported("file"),
-                    SecretOrigin::Vault => SecretSource::Unsupported("vault"),
-                }),
+                secret,
                 parameters: ModelParametersPlan {
                     temperature: parameters.temperature,
                     top_p: parameters.top_p,
@@ -153,6 +150,17 @@ impl Lowering<'_> {
             };
             self.models.insert(name.0.clone(), plan);
         }
+    }
+
+    /// Where the credential of that name comes from.
+    fn secret(&self, name: &Name) -> Option<SecretSource> {
+        let secret = self.document.governance.security.secrets.get(name)?;
+        Some(match secret.from {
+            SecretOrigin::Env => SecretSource::Env(secret.key.clone()),
+            SecretOrigin::Tenant => SecretSource::Tenant(secret.key.clone()),
+            SecretOrigin::File => SecretSource::Unsupported("file"),
+            SecretOrigin::Vault => SecretSource::Unsupported("vault"),
+        })
     }
 
     fn default_model(&mut self, root: &Node) -> String {
@@ -206,82 +214,6 @@ impl Lowering<'_> {
         }
     }
 
-    fn tools(&self, root: &Node) -> Vec<ToolPlan> {
-        let nodes = at(root, &["integration", "tools"]).map(Node::items).unwrap_or_default();
-        let tools = self.document.integration.tools.iter().zip(nodes).map(|(tool, node)| {
-            let mut plan = self.tool(tool, node);
-            plan.ask = self.ask(root, &plan.name, node);
-            plan.repeatable = match (node.get("effect").and_then(Node::as_str), node.get("idempotent")) {
-                (Some("read"), _) => true,
-                (_, Some(node)) if node.to_json() == true => true,
-                (Some(_), _) => false,
-                (None, _) => matches!(plan.kind, ToolKind::Builtin(_)),
-            };
-            plan.mock = node.get("mock").map(Node::to_json);
-            let granted = self.may_use(&plan.name);
-            plan.name = call_name(&plan.name);
-            granted.then_some(plan)
-        });
-        tools.flatten().collect()
-    }
-
-    /// When a person has to agree to a call of the tool.
-    fn ask(&self, root: &Node, name: &str, tool: &Node) -> Vec<Option<crate::expr::Expr>> {
-        let mut conditions = Vec::new();
-        let expr = |node: &Node| Some(crate::expr::Expr { source: node.as_str()?.to_owned(), range: node.range });
-        match tool.get("confirm").and_then(|node| Some((node, node.as_str()?))) {
-            None | Some((_, "never")) => {}
-            Some((_, "always")) => conditions.push(None),
-            Some((node, _)) => conditions.push(expr(node)),
-        }
-        for node in at(root, &["governance", "security", "ask_tools"]).map(Node::items).unwrap_or_default() {
-            let glob = node.as_str().or_else(|| node.get("tool")?.as_str());
-            if glob.is_some_and(|glob| ToolGlob(glob.to_owned()).matches(name)) {
-                conditions.push(node.get("when").and_then(expr));
-            }
-        }
-        conditions
-    }
-
-    fn may_use(&self, name: &str) -> bool {
-        let security = &self.document.governance.security;
-        let matches = |globs: &[ToolGlob]| globs.iter().any(|glob| glob.matches(name));
-        !matches(&security.denied_tools) && (security.allowed_tools.is_empty() || matches(&security.allowed_tools))
-    }
-
-    fn tool(&self, tool: &ToolEntry, node: &Node) -> ToolPlan {
-        let builtin = |name: &str, description: Option<&String>, timeout: Option<&DurationText>| {
-            let known: Option<&BuiltinTool> = self.context.builtins.iter().find(|builtin| builtin.name == name);
-            ToolPlan {
-                name: name.to_owned(),
-                description: description.cloned().or_else(|| known.map(|k| k.description.clone())).unwrap_or_default(),
-                input: known.map_or_else(|| json!({"type": "object"}), |known| known.input.clone()),
-                output: None,
-                kind: ToolKind::Builtin(name.to_owned()),
-                timeout: duration(timeout).unwrap_or(TOOL_TIMEOUT),
-                repeatable: false,
-                mock: None,
-                ask: Vec::new(),
-                range: node.range,
-            }
-        };
-        match tool {
-            ToolEntry::Builtin(name) => builtin(&name.0.0, None, None),
-            ToolEntry::Declared(spec) => match &**spec {
-                ToolSpec::Builtin(spec) => builtin(&spec.name.0.0, spec.description.as_ref(), spec.timeout.as_ref()),
-                ToolSpec::Lua(spec) => script_tool(spec, Language::Lua, node),
-                ToolSpec::Js(spec) => script_tool(spec, Language::Js, node),
-                ToolSpec::Http(spec) => unsupported_tool("http", &spec.name, &spec.description, node),
-                ToolSpec::Openapi(spec) => unsupported_tool("openapi", &spec.name, &spec.description, node),
-                ToolSpec::Mcp(spec) => unsupported_tool("mcp", &spec.name, &spec.description, node),
-                ToolSpec::Agent(spec) => unsupported_tool("agent", &spec.name, &spec.description, node),
-                ToolSpec::Workflow(spec) => unsupported_tool("workflow", &spec.name, &spec.description, node),
-                ToolSpec::Command(spec) => unsupported_tool("command", &spec.name, &spec.description, node),
-                ToolSpec::Wasm(spec) => unsupported_tool("wasm", &spec.name, &spec.description, node),
-            },
-        }
-    }
-
     fn behavior(&mut self, root: &Node) -> Result<BehaviorPlan, String> {
         let behavior = &self.document.behavior;
         let node = root.get("behavior");
@@ -309,37 +241,6 @@ impl Lowering<'_> {
     }
 }
 
-fn script_tool<Code>(spec: &agent::ScriptTool<Code>, language: Language, node: &Node) -> ToolPlan {
-    ToolPlan {
-        name: spec.name.0.clone(),
-        description: spec.description.clone(),
-        input: node.get("input").map_or_else(|| json!({"type": "object"}), Node::to_json),
-        output: node.get("output").map(Node::to_json),
-        kind: ToolKind::Script(script(language, node.get("code"), spec.instructions, spec.memory_mb)),
-        timeout: duration(spec.timeout.as_ref()).unwrap_or(TOOL_TIMEOUT),
-        repeatable: false,
-        mock: None,
-        ask: Vec::new(),
-        range: node.range,
-    }
-}
-
-/// A tool of a kind that this version does not execute.
-fn unsupported_tool(kind: &'static str, name: &crate::words::Name, description: &str, node: &Node) -> ToolPlan {
-    ToolPlan {
-        name: name.0.clone(),
-        description: description.to_owned(),
-        input: node.get("input").map_or_else(|| json!({"type": "object"}), Node::to_json),
-        output: node.get("output").map(Node::to_json),
-        kind: ToolKind::Unsupported(kind),
-        timeout: TOOL_TIMEOUT,
-        repeatable: false,
-        mock: None,
-        ask: Vec::new(),
-        range: node.range,
-    }
-}
-
 fn script(language: Language, code: Option<&Node>, instructions: Option<u64>, memory_mb: Option<u32>) -> ScriptPlan {
     let scalar = code.and_then(Node::scalar);
     ScriptPlan {
@@ -362,12 +263,6 @@ fn output_plan(output: &agent::Output, node: Option<&Node>) -> OutputPlan {
         },
         max_repairs: output.max_repairs,
     }
-}
-
-/// Parts without which the agent must not run: rules that would not be kept, work that would not be done.
-fn unsupported(document: &AgentDocument) -> Vec<&'static str> {
-    let parts = [("integration.mcp_servers", !document.integration.mcp_servers.is_empty())];
-    parts.into_iter().filter(|(_, declared)| *declared).map(|(part, _)| part).collect()
 }
 
 fn limits(document: &AgentDocument) -> RunLimits {

@@ -127,6 +127,14 @@ impl Lowering<'_> {
             let args = node.get("args").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
             return Ok(StepKind::Tool { tool: tool.call_name(), args });
         }
+        if let Some((server, tool)) = step.mcp.as_ref().and_then(|glob| glob.0.split_once('/')) {
+            let args = node.get("args").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
+            return Ok(StepKind::Mcp { server: server.to_owned(), tool: tool.to_owned(), args });
+        }
+        if let (Some(http), Some(node)) = (&step.http, node.get("http")) {
+            let secret = http.secret.as_ref().and_then(|name| self.secret(&name.0));
+            return super::tools::http(http.method, node, Vec::new(), secret).map(StepKind::Http).ok_or_else(lost);
+        }
         if let (Some(step), Some(node)) = (&step.script, node.get("script")) {
             let language = if step.lua.is_some() { Language::Lua } else { Language::Js };
             let code = node.get(language.keyword());
@@ -230,7 +238,7 @@ impl Lowering<'_> {
     }
 }
 
-fn retry(retry: &Retry) -> RetryPlan {
+pub(super) fn retry(retry: &Retry) -> RetryPlan {
     let time = |text| duration(Some(text)).unwrap_or_default();
     RetryPlan {
         max_attempts: retry.max_attempts,

@@ -171,15 +171,6 @@ impl JoinPlan {
     }
 }
 
-/// How long a step's output is kept.
-#[derive(Debug, Clone)]
-pub struct CachePlan {
-    /// For how long.
-    pub ttl: Duration,
-    /// What tells outputs apart; what the step reads unless said otherwise.
-    pub key: Option<Template>,
-}
-
 /// `behavior.state_machine`.
 #[derive(Debug, Clone)]
 pub struct MachinePlan {
