@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aikit_core::{ErrorKind, RunError, record::Usage};
 use aikit_runtime::ports::{
     Message, ModelDelta, ModelParameters, ModelRequest, ModelResponse, ModelSink, Role, StopReason, ToolCall,
+    ToolChoice, ToolSpec,
 };
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ use crate::{
     endpoint::Endpoint,
     lines::{LineBuffer, LineTooLong},
     tokens::count_tokens,
-    wire::{Progress, Wire, status_error},
+    wire::{Progress, Wire, add_extra, status_error},
 };
 
 /// The longest line that is accepted.
@@ -29,21 +30,35 @@ pub(crate) fn encode(request: &ModelRequest) -> Value {
     body.insert("model".into(), json!(request.model));
     body.insert("messages".into(), request.messages.iter().map(|m| message(m, &names)).collect());
     body.insert("stream".into(), json!(true));
-    if !request.tools.is_empty() {
-        let tool = |tool: &aikit_runtime::ports::ToolSpec| {
+    // Ollama cannot make a model call a tool; it can keep others from it.
+    let offered = |tool: &&ToolSpec| match &request.tool_choice {
+        None | Some(ToolChoice::Required) => true,
+        Some(ToolChoice::None) => false,
+        Some(ToolChoice::Tool(name)) => tool.name == *name,
+    };
+    let tools: Vec<&ToolSpec> = request.tools.iter().filter(offered).collect();
+    if !tools.is_empty() {
+        let tool = |tool: &&ToolSpec| {
             json!({ "type": "function", "function": {
                 "name": tool.name, "description": tool.description, "parameters": tool.parameters,
             }})
         };
-        body.insert("tools".into(), request.tools.iter().map(tool).collect());
+        body.insert("tools".into(), tools.iter().map(tool).collect());
     }
-    if let Some(schema) = &request.output_schema {
+    if let Some(effort) = request.parameters.reasoning {
+        // Only gpt-oss thinks in degrees; the others think or do not.
+        let graded = request.model.contains("gpt-oss");
+        let think = effort.word().map_or(json!(false), |word| if graded { json!(word) } else { json!(true) });
+        body.insert("think".into(), think);
+    }
+    if let Some(schema) = request.native_schema() {
         body.insert("format".into(), schema.clone());
     }
     let options = options(&request.parameters);
     if !options.is_empty() {
         body.insert("options".into(), Value::Object(options));
     }
+    add_extra(&mut body, &request.extra);
     Value::Object(body)
 }
 
@@ -54,6 +69,10 @@ fn options(parameters: &ModelParameters) -> Map<String, Value> {
         ("num_predict", parameters.max_tokens.map(Value::from)),
         ("stop", (!parameters.stop.is_empty()).then(|| json!(parameters.stop))),
         ("seed", parameters.seed.map(Value::from)),
+        ("top_k", parameters.top_k.map(Value::from)),
+        ("presence_penalty", parameters.presence_penalty.map(Value::from)),
+        ("frequency_penalty", parameters.frequency_penalty.map(Value::from)),
+        ("repeat_penalty", parameters.repetition_penalty.map(Value::from)),
     ];
     values.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))).collect()
 }
@@ -238,6 +257,7 @@ impl Wire for OllamaWire {
             stop,
             usage,
             model: self.model,
+            continuation: None,
             simulated: false,
         })
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use aikit_core::{ErrorKind, RunError, record::Usage};
-use aikit_runtime::ports::{Message, ModelDelta, ModelRequest, ModelResponse, ModelSink, Role, StopReason, ToolCall};
+use aikit_runtime::ports::{
+    Message, ModelDelta, ModelRequest, ModelResponse, ModelSink, OutputForm, Role, StopReason, ToolCall, ToolChoice,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     lines::LineTooLong,
     sse::SseDecoder,
     tokens::count_tokens,
-    wire::{Progress, Wire, status_error},
+    wire::{Progress, Wire, add_extra, status_error},
 };
 
 /// The longest event that is accepted. One event holds a few tokens; a server that answers in one piece holds all.
@@ -32,12 +34,21 @@ pub(crate) fn encode(request: &ModelRequest, limit_key: &str) -> Value {
             }})
         };
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
+        let choice = request.tool_choice.as_ref().map(|choice| match choice {
+            ToolChoice::None => json!("none"),
+            ToolChoice::Required => json!("required"),
+            ToolChoice::Tool(name) => json!({ "type": "function", "function": { "name": name } }),
+        });
+        if let Some(choice) = choice {
+            body.insert("tool_choice".into(), choice);
+        }
     }
-    if let Some(schema) = &request.output_schema {
-        body.insert(
-            "response_format".into(),
-            json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } }),
-        );
+    if let Some(schema) = request.native_schema() {
+        let mut format = json!({ "name": "answer", "schema": schema });
+        if request.output_form == OutputForm::Strict {
+            format["strict"] = json!(true);
+        }
+        body.insert("response_format".into(), json!({ "type": "json_schema", "json_schema": format }));
     }
     let parameters = &request.parameters;
     let mut set = |key: &str, value: Option<Value>| {
@@ -50,6 +61,12 @@ pub(crate) fn encode(request: &ModelRequest, limit_key: &str) -> Value {
     set(limit_key, parameters.max_tokens.map(Value::from));
     set("stop", (!parameters.stop.is_empty()).then(|| json!(parameters.stop)));
     set("seed", parameters.seed.map(Value::from));
+    set("top_k", parameters.top_k.map(Value::from));
+    set("reasoning_effort", parameters.reasoning.map(|effort| json!(effort.word().unwrap_or("none"))));
+    set("presence_penalty", parameters.presence_penalty.map(Value::from));
+    set("frequency_penalty", parameters.frequency_penalty.map(Value::from));
+    set("repetition_penalty", parameters.repetition_penalty.map(Value::from));
+    add_extra(&mut body, &request.extra);
     Value::Object(body)
 }
 
@@ -301,6 +318,7 @@ impl Answer {
             stop,
             usage: Usage { input_tokens, output_tokens, model_calls: 1, ..Usage::default() },
             model: self.model,
+            continuation: None,
             simulated: false,
         })
     }

@@ -1,5 +1,6 @@
 use aikit_core::{ErrorKind, RunError};
 use aikit_runtime::ports::{ModelResponse, ModelSink};
+use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
 
@@ -33,6 +34,19 @@ pub(crate) trait Wire: Send {
 
     /// What the server answered in place of success.
     fn refused(&self, endpoint: &Endpoint, status: u16, body: &[u8]) -> RunError;
+}
+
+/// Adds what a document wants in a request besides. What stands there already stays; objects are put together.
+pub(crate) fn add_extra(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
+    for (key, value) in extra {
+        match (body.get_mut(key), value) {
+            (None, value) => {
+                body.insert(key.clone(), value.clone());
+            }
+            (Some(Value::Object(ours)), Value::Object(theirs)) => add_extra(ours, theirs),
+            (Some(_), _) => {}
+        }
+    }
 }
 
 /// The error behind an HTTP status, unless the wire format's own codes say more.

@@ -394,7 +394,15 @@ impl ModelProvider for CaseScript {
         sink(ModelDelta::Text(content.clone()));
         let stop = if tool_calls.is_empty() { StopReason::Stop } else { StopReason::ToolCalls };
         let usage = Usage { output_tokens: content.split_whitespace().count() as u64, ..Usage::default() };
-        Ok(ModelResponse { content, tool_calls, stop, usage, model: request.model.clone(), simulated: true })
+        Ok(ModelResponse {
+            content,
+            tool_calls,
+            stop,
+            usage,
+            model: request.model.clone(),
+            continuation: None,
+            simulated: true,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use aikit_core::{Diagnostic, Language, LineIndex, TextRange, codes};
 use aikit_spec::{
     CheckContext, Checked,
-    plan::{BehaviorPlan, Plan, ScriptPlan, StepKind, StepPlan, ToolKind},
+    plan::{BehaviorPlan, OutputPlan, ParserPlan, Plan, ScriptPlan, StepKind, StepPlan, ToolKind},
 };
 
 use crate::ports::{Completeness, Scripts};
@@ -38,6 +38,9 @@ async fn script_syntax(plan: &Plan, source: &str, scripts: &dyn Scripts) -> Vec<
             all.push((script, format!("tool `{}`", tool.name)));
         }
     }
+    if let Some(ParserPlan::Script(script)) = plan.output.as_ref().map(|output| &output.parser) {
+        all.push((script, "`intelligence.output`".to_owned()));
+    }
     if let BehaviorPlan::Steps(steps) = &plan.behavior {
         collect(steps, &mut all);
     }
@@ -70,9 +73,12 @@ fn place(source: &str, script: &ScriptPlan, line: u32) -> Option<TextRange> {
 
 fn collect<'p>(steps: &'p [StepPlan], all: &mut Vec<(&'p ScriptPlan, String)>) {
     for step in steps {
-        if let StepKind::Script(script) = &step.kind {
-            all.push((script, format!("step `{}`", step.name)));
-        }
+        let script = match &step.kind {
+            StepKind::Script(script) => Some(script),
+            StepKind::Llm { output: Some(OutputPlan { parser: ParserPlan::Script(script), .. }), .. } => Some(script),
+            _ => None,
+        };
+        all.extend(script.map(|script| (script, format!("step `{}`", step.name))));
         step.bodies().iter().for_each(|body| collect(body.steps, all));
     }
 }

@@ -1,5 +1,7 @@
 //! Executes a plan. Everything here is a pure function of the plan, the inputs and what the gate returns.
 
+mod answer;
+mod ask;
 mod bodies;
 mod check;
 mod conversation;
@@ -8,6 +10,7 @@ pub(crate) mod model;
 mod replay;
 mod retry;
 mod steps;
+mod strategy;
 pub(crate) mod tools;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

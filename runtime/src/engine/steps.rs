@@ -142,14 +142,11 @@ impl Execution {
                 return (Err(error), attempt);
             };
             self.state = before;
-            let pause = retry::pause(retry, self.gate.run(), address, attempt);
+            let pause = retry::pause(retry, self.gate.run(), address, attempt, &error);
             self.gate.record(&Record::StepRetried { address: address.into(), attempt, error });
             self.gate.tell(RunEvent::StepRetried { address: address.into(), attempt, pause });
-            if !self.gate.is_replay() {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.gate.cancel().cancelled() => return (Err(RunError::cancelled()), attempt),
-                }
+            if let Err(cancelled) = retry::wait(&self.gate, pause).await {
+                return (Err(cancelled), attempt);
             }
             attempt += 1;
         }
@@ -201,7 +198,8 @@ impl Execution {
 
     /// The step's work within its timeout, its output checked, its `save` applied.
     async fn bounded(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
-        let flow = match step.timeout {
+        let request = step.retry.as_ref().and_then(|retry| retry.request_timeout);
+        let flow = match step.timeout.into_iter().chain(request).min() {
             None => self.work(step, address).await?,
             Some(limit) => match tokio::time::timeout(self.time(limit), self.work(step, address)).await {
                 Ok(flow) => flow?,
@@ -245,7 +243,7 @@ impl Execution {
                 let tools: Vec<&ToolPlan> = plan.tools.iter().filter(|tool| tools.contains(&tool.name)).collect();
                 self.converse(Conversation {
                     address,
-                    model: model.as_deref().unwrap_or(&plan.default_model),
+                    model: model.as_deref(),
                     messages,
                     tools,
                     output: output.as_ref(),

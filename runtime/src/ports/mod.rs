@@ -13,8 +13,8 @@ pub use clock::{Clock, SystemClock};
 pub use embed::{EmbedRequest, EmbedResponse, Embedder};
 pub use files::{FileInfo, Files, NoFiles};
 pub use model::{
-    Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
-    Role, Secret, StopReason, ToolCall, ToolSpec,
+    Effort, Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink,
+    Models, OutputForm, Role, Secret, StopReason, ToolCall, ToolChoice, ToolSpec, as_arguments,
 };
 pub use script::{
     Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode,

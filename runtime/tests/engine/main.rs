@@ -1,6 +1,7 @@
 //! The engine against an outside that the tests control: models that follow a list, a store that can be full.
 
 mod bodies;
+mod models;
 mod past;
 mod runs;
 mod support;

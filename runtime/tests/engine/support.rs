@@ -196,6 +196,8 @@ pub enum Reply {
     Text(&'static str),
     Tool(&'static str, Value),
     Error(ErrorKind),
+    /// Asks to come back later.
+    Busy(Duration),
     /// Says nothing until it is cancelled.
     Hang,
 }
@@ -230,6 +232,7 @@ impl ModelProvider for ListModel {
             stop,
             usage,
             model: request.model.clone(),
+            continuation: None,
             simulated: true,
         };
         match reply {
@@ -242,6 +245,10 @@ impl ModelProvider for ListModel {
                 Ok(response("", vec![call], StopReason::ToolCalls))
             }
             Reply::Error(kind) => Err(RunError::new(kind, "as the test wants it").into()),
+            Reply::Busy(wait) => Err(ModelError {
+                error: RunError::new(ErrorKind::ProviderRateLimit, "slow down"),
+                retry_after: Some(wait),
+            }),
             Reply::Hang => {
                 cancel.cancelled().await;
                 Err(RunError::cancelled().into())

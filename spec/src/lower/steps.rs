@@ -2,7 +2,7 @@ use aikit_core::Language;
 use aikit_yaml::Node;
 use serde_json::Value;
 
-use super::{Lowering, duration, dynamic, output_plan, script};
+use super::{Lowering, duration, dynamic, models::output_plan, script};
 use crate::{
     agent::{ErrorCase, LlmStep, Retry, STEP_KINDS, Step},
     checks::execution_order,
@@ -188,7 +188,8 @@ impl Lowering<'_> {
     }
 }
 
-fn retry(retry: &Retry) -> RetryPlan {
+/// How something is tried again.
+pub(super) fn retry(retry: &Retry) -> RetryPlan {
     let time = |text| duration(Some(text)).unwrap_or_default();
     RetryPlan {
         max_attempts: retry.max_attempts,
@@ -197,6 +198,8 @@ fn retry(retry: &Retry) -> RetryPlan {
         max_delay: time(&retry.max_delay),
         backoff: retry.backoff,
         jitter: retry.jitter,
+        request_timeout: duration(retry.request_timeout.as_ref()),
+        respect_retry_after: retry.respect_retry_after.unwrap_or(true),
     }
 }
 
