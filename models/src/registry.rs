@@ -3,6 +3,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use aikit_runtime::ports::{ModelProvider, Models};
 
 use crate::{
+    anthropic::AnthropicProvider,
+    gemini::GeminiProvider,
     http::{Http, HttpConfig},
     ollama::OllamaProvider,
     openai::OpenAiProvider,
@@ -16,6 +18,10 @@ pub struct ModelsConfig {
     pub providers: Option<Vec<String>>,
     /// Where `openai` is when a model names no `base_url`.
     pub openai_base_url: String,
+    /// Where `anthropic` is when a model names no `base_url`.
+    pub anthropic_base_url: String,
+    /// Where `gemini` is when a model names no `base_url`.
+    pub gemini_base_url: String,
     /// Where `ollama` is when a model names no `base_url`.
     pub ollama_base_url: String,
     /// The folder that holds the scripts of `scripted/<file>`, absolute; without it only `scripted/auto` answers.
@@ -30,6 +36,8 @@ impl Default for ModelsConfig {
         Self {
             providers: None,
             openai_base_url: "https://api.openai.com/v1".to_string(),
+            anthropic_base_url: "https://api.anthropic.com/v1".to_string(),
+            gemini_base_url: "https://generativelanguage.googleapis.com/v1beta".to_string(),
             ollama_base_url: "http://127.0.0.1:11434".to_string(),
             scripts: None,
             http: HttpConfig::default(),
@@ -37,7 +45,8 @@ impl Default for ModelsConfig {
     }
 }
 
-/// The providers of a session by name: `scripted`, `openai`, `openai-compatible` and `ollama`.
+/// The providers of a session by name: `scripted`, `openai`, `openai-compatible`, `anthropic`,
+/// `gemini` and `ollama`.
 pub struct Registry {
     providers: BTreeMap<String, Arc<dyn ModelProvider>>,
 }
@@ -46,10 +55,12 @@ impl Registry {
     /// Builds the providers that `config` allows. Opens no connection and reads no file.
     pub fn new(config: ModelsConfig) -> Self {
         let http = Arc::new(Http::new(config.http));
-        let all: [(&str, Arc<dyn ModelProvider>); 4] = [
+        let all: [(&str, Arc<dyn ModelProvider>); 6] = [
             ("scripted", Arc::new(ScriptedProvider::new(config.scripts))),
             ("openai", Arc::new(OpenAiProvider::new("openai", http.clone(), Some(config.openai_base_url)))),
             ("openai-compatible", Arc::new(OpenAiProvider::new("openai-compatible", http.clone(), None))),
+            ("anthropic", Arc::new(AnthropicProvider::new(http.clone(), config.anthropic_base_url))),
+            ("gemini", Arc::new(GeminiProvider::new(http.clone(), config.gemini_base_url))),
             ("ollama", Arc::new(OllamaProvider::new(http, config.ollama_base_url))),
         ];
         let allowed = |name: &str| config.providers.as_ref().is_none_or(|names| names.iter().any(|n| n == name));
