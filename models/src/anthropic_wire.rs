@@ -291,6 +291,8 @@ impl AnthropicWire {
 }
 
 impl Wire for AnthropicWire {
+    type Output = ModelResponse;
+
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError> {
         match media_type {
             "application/json" => self.whole = Some(Vec::new()),

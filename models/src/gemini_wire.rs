@@ -229,6 +229,8 @@ impl GeminiWire {
 }
 
 impl Wire for GeminiWire {
+    type Output = ModelResponse;
+
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError> {
         match media_type {
             "application/json" => self.whole = Some(Vec::new()),

@@ -4,7 +4,7 @@ use std::{
 };
 
 use aikit_core::{ErrorKind, RunError};
-use aikit_runtime::ports::{ModelError, ModelResponse, ModelSink};
+use aikit_runtime::ports::{ModelError, ModelSink};
 use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Proxy, Response, Url,
@@ -75,7 +75,7 @@ impl Http {
         limit: Duration,
         sink: ModelSink<'_>,
         cancel: &CancellationToken,
-    ) -> Result<ModelResponse, ModelError> {
+    ) -> Result<W::Output, ModelError> {
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunError::cancelled().into()),

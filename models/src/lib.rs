@@ -6,12 +6,14 @@
 //! * `anthropic`: Anthropic's Messages API ([`AnthropicProvider`]).
 //! * `gemini`: Google's Gemini API ([`GeminiProvider`]).
 //! * `ollama`: Ollama's own chat endpoint ([`OllamaProvider`]).
+//! * Vectors of texts: [`HashingEmbedder`], which needs no model, [`OpenAiEmbedder`] and [`OllamaEmbedder`].
 //!
 //! The wire formats are decoded without I/O ([`Wire`](wire)), so that a byte that arrives late or never is a case of the
 //! one transport and not of each format. Nothing here retries, reads the environment or keeps a credential.
 
 mod anthropic;
 mod anthropic_wire;
+mod embed;
 mod endpoint;
 mod gemini;
 mod gemini_schema;
@@ -29,6 +31,7 @@ mod tokens;
 mod wire;
 
 pub use anthropic::AnthropicProvider;
+pub use embed::{HashingEmbedder, OllamaEmbedder, OpenAiEmbedder};
 pub use gemini::GeminiProvider;
 pub use http::HttpConfig;
 pub use ollama::OllamaProvider;

@@ -137,7 +137,7 @@ impl OllamaWire {
             endpoint.error(ErrorKind::ProviderInvalid, message)
         })?;
         if let Some(words) = document.get("error") {
-            return Err(self.failed(endpoint, 500, words.as_str().unwrap_or_default()));
+            return Err(failed(endpoint, &self.asked_model, 500, words.as_str().unwrap_or_default()));
         }
         let Some(message) = document.get("message").or_else(|| document.get("done")).map(|_| &document["message"])
         else {
@@ -175,32 +175,11 @@ impl OllamaWire {
     fn progress(&self) -> Progress {
         if self.done.is_some() { Progress::Done } else { Progress::Partial }
     }
-
-    /// Ollama has no error codes; its words have been the same for years.
-    fn failed(&self, endpoint: &Endpoint, status: u16, words: &str) -> RunError {
-        let lower = words.to_ascii_lowercase();
-        let model = &self.asked_model;
-        if lower.contains("not found") && lower.contains("model") {
-            let message = format!("{} does not have the model `{model}`", endpoint.name());
-            return endpoint
-                .error(ErrorKind::ProviderInvalid, message)
-                .with_help(format!("Fetch it with `ollama pull {model}`."));
-        }
-        if lower.contains("does not support tools") {
-            let message = format!("the model `{model}` of {} cannot call tools", endpoint.name());
-            return endpoint
-                .error(ErrorKind::ProviderInvalid, message)
-                .with_help("Choose a model with tool support, or leave the tools out.");
-        }
-        if lower.contains("context length") || lower.contains("context window") {
-            let message = format!("the request is too long for {}: {}", endpoint.name(), Endpoint::quote(words));
-            return endpoint.error(ErrorKind::ProviderContextOverflow, message);
-        }
-        status_error(endpoint, status, words)
-    }
 }
 
 impl Wire for OllamaWire {
+    type Output = ModelResponse;
+
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError> {
         if media_type == "text/html" || media_type == "text/event-stream" {
             let message = format!("{} answered with {media_type}, not in Ollama's own format", endpoint.name());
@@ -265,6 +244,28 @@ impl Wire for OllamaWire {
     fn refused(&self, endpoint: &Endpoint, status: u16, body: &[u8]) -> RunError {
         let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
         let raw = String::from_utf8_lossy(body);
-        self.failed(endpoint, status, document["error"].as_str().unwrap_or(&raw))
+        failed(endpoint, &self.asked_model, status, document["error"].as_str().unwrap_or(&raw))
     }
+}
+
+/// Ollama has no error codes; its words have been the same for years.
+pub(crate) fn failed(endpoint: &Endpoint, model: &str, status: u16, words: &str) -> RunError {
+    let lower = words.to_ascii_lowercase();
+    if lower.contains("not found") && lower.contains("model") {
+        let message = format!("{} does not have the model `{model}`", endpoint.name());
+        return endpoint
+            .error(ErrorKind::ProviderInvalid, message)
+            .with_help(format!("Fetch it with `ollama pull {model}`."));
+    }
+    if lower.contains("does not support tools") {
+        let message = format!("the model `{model}` of {} cannot call tools", endpoint.name());
+        return endpoint
+            .error(ErrorKind::ProviderInvalid, message)
+            .with_help("Choose a model with tool support, or leave the tools out.");
+    }
+    if lower.contains("context length") || lower.contains("context window") {
+        let message = format!("the request is too long for {}: {}", endpoint.name(), Endpoint::quote(words));
+        return endpoint.error(ErrorKind::ProviderContextOverflow, message);
+    }
+    status_error(endpoint, status, words)
 }

@@ -134,6 +134,8 @@ impl OpenAiWire {
 }
 
 impl Wire for OpenAiWire {
+    type Output = ModelResponse;
+
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError> {
         if media_type == "application/json" {
             self.whole = Some(Vec::new());
@@ -325,7 +327,7 @@ fn content_text(content: Option<&Value>) -> String {
 }
 
 /// The error behind an `error` object, by its code, its type and, where servers agree on neither, its words.
-fn server_error(endpoint: &Endpoint, status: u16, error: &Value) -> RunError {
+pub(crate) fn server_error(endpoint: &Endpoint, status: u16, error: &Value) -> RunError {
     let words = error.as_str().unwrap_or_else(|| text_of(error, &["message"]));
     let class = format!("{} {}", text_of(error, &["code"]), text_of(error, &["type"]));
     let has = |needle: &str| class.contains(needle);

@@ -1,9 +1,14 @@
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use aikit_runtime::ports::{ModelProvider, Models};
+use aikit_runtime::ports::{Embedder, ModelProvider, Models};
 
 use crate::{
     anthropic::AnthropicProvider,
+    embed::{HashingEmbedder, OllamaEmbedder, OpenAiEmbedder},
     gemini::GeminiProvider,
     http::{Http, HttpConfig},
     ollama::OllamaProvider,
@@ -45,16 +50,23 @@ impl Default for ModelsConfig {
     }
 }
 
-/// The providers of a session by name: `scripted`, `openai`, `openai-compatible`, `anthropic`,
-/// `gemini` and `ollama`.
+/// The providers of a session by name: those of answers, `scripted`, `openai`, `openai-compatible`, `anthropic`,
+/// `gemini` and `ollama`, and those of vectors, `hashing`, `openai`, `openai-compatible` and `ollama`.
 pub struct Registry {
     providers: BTreeMap<String, Arc<dyn ModelProvider>>,
+    embedders: BTreeMap<String, Arc<dyn Embedder>>,
 }
 
 impl Registry {
     /// Builds the providers that `config` allows. Opens no connection and reads no file.
     pub fn new(config: ModelsConfig) -> Self {
         let http = Arc::new(Http::new(config.http));
+        let embedders: [(&str, Arc<dyn Embedder>); 4] = [
+            ("hashing", Arc::new(HashingEmbedder)),
+            ("openai", Arc::new(OpenAiEmbedder::new("openai", http.clone(), Some(config.openai_base_url.clone())))),
+            ("openai-compatible", Arc::new(OpenAiEmbedder::new("openai-compatible", http.clone(), None))),
+            ("ollama", Arc::new(OllamaEmbedder::new(http.clone(), config.ollama_base_url.clone()))),
+        ];
         let all: [(&str, Arc<dyn ModelProvider>); 6] = [
             ("scripted", Arc::new(ScriptedProvider::new(config.scripts))),
             ("openai", Arc::new(OpenAiProvider::new("openai", http.clone(), Some(config.openai_base_url)))),
@@ -66,7 +78,8 @@ impl Registry {
         let allowed = |name: &str| config.providers.as_ref().is_none_or(|names| names.iter().any(|n| n == name));
         let providers =
             all.into_iter().filter(|(name, _)| allowed(name)).map(|(name, p)| (name.to_string(), p)).collect();
-        Self { providers }
+        let embedders = embedders.into_iter().filter(|(name, _)| allowed(name));
+        Self { providers, embedders: embedders.map(|(name, e)| (name.to_string(), e)).collect() }
     }
 
     /// Adds a provider, or replaces one, for embedding and tests.
@@ -82,6 +95,11 @@ impl Models for Registry {
     }
 
     fn names(&self) -> Vec<String> {
-        self.providers.keys().cloned().collect()
+        let names: BTreeSet<&String> = self.providers.keys().chain(self.embedders.keys()).collect();
+        names.into_iter().cloned().collect()
+    }
+
+    fn embedder(&self, name: &str) -> Option<Arc<dyn Embedder>> {
+        self.embedders.get(name).cloned()
     }
 }

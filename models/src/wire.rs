@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use aikit_core::{ErrorKind, RunError};
-use aikit_runtime::ports::{ModelResponse, ModelSink, ToolCall};
+use aikit_runtime::ports::{ModelSink, ToolCall};
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
@@ -19,6 +19,9 @@ pub(crate) enum Progress {
 
 /// The answer of one request in one wire format, decoded without I/O.
 pub(crate) trait Wire: Send {
+    /// What the answer is in the end.
+    type Output;
+
     /// A successful answer begins; it says to be of this media type.
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError>;
 
@@ -32,7 +35,7 @@ pub(crate) trait Wire: Send {
     fn received_tokens(&self) -> u64;
 
     /// The answer, once it is settled. A refusal by the model is an error.
-    fn into_response(self, endpoint: &Endpoint) -> Result<ModelResponse, RunError>;
+    fn into_response(self, endpoint: &Endpoint) -> Result<Self::Output, RunError>;
 
     /// What the server answered in place of success.
     fn refused(&self, endpoint: &Endpoint, status: u16, body: &[u8]) -> RunError;

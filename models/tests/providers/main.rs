@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod auto;
+mod embed;
 mod faults;
 mod gemini;
 mod ollama;

@@ -63,7 +63,11 @@ pub(super) async fn call(
     cancel: &CancellationToken,
 ) -> Result<(ModelResponse, Usage), RunError> {
     let provider = ports.models.provider(&model.provider).ok_or_else(|| {
-        RunError::new(ErrorKind::ProviderInvalid, format!("there is no model provider `{}`", model.provider))
+        let message = match ports.models.embedder(&model.provider) {
+            Some(_) => format!("`{}` turns texts into vectors and answers nothing", model.provider),
+            None => format!("there is no model provider `{}`", model.provider),
+        };
+        RunError::new(ErrorKind::ProviderInvalid, message)
             .with_help(format!("known providers: {}", ports.models.names().join(", ")))
     })?;
     if let Some(source) = &model.secret {
