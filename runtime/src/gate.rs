@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cassette::Tape,
     event::{Observer, RunEvent},
     journal::{EffectKind, Journal, Record, SideEffect, digest},
     past::{Drift, Entry, Mode, Past, Way},
@@ -49,6 +50,7 @@ pub struct Gate {
     observer: Option<Observer>,
     limits: RunLimits,
     cancel: CancellationToken,
+    tape: Option<Arc<Tape>>,
     inner: Mutex<Inner>,
     /// Serialises the flushes, so that rows reach the store in order.
     flushing: tokio::sync::Mutex<()>,
@@ -74,12 +76,14 @@ pub struct Passage {
     pub cancel: CancellationToken,
     /// What happened before.
     pub past: Option<Past>,
+    /// Answers in place of those from outside.
+    pub tape: Option<Arc<Tape>>,
 }
 
 impl Gate {
     /// The gate of a run that is about to begin or to go on.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, passage: Passage) -> Self {
-        let Passage { run, limits, observer, cancel, past } = passage;
+        let Passage { run, limits, observer, cancel, past, tape } = passage;
         let mode = past.as_ref().map(Past::mode);
         let (journal, effects) = match &past {
             Some(past) if matches!(mode, Some(Mode::Replay | Mode::Resume)) => {
@@ -89,7 +93,9 @@ impl Gate {
         };
         let inner = Inner { journal, usage: Usage::default(), effects, steps: 0, past };
         let store = (mode != Some(Mode::Replay)).then_some(store);
-        Self { store, clock, observer, limits, cancel, inner: Mutex::new(inner), flushing: tokio::sync::Mutex::new(()) }
+        let tape = tape.filter(|_| store.is_some());
+        let (inner, flushing) = (Mutex::new(inner), tokio::sync::Mutex::new(()));
+        Self { store, clock, observer, limits, cancel, tape, inner, flushing }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -140,6 +146,11 @@ impl Gate {
     /// Whether nothing of this run leaves the process.
     pub fn is_replay(&self) -> bool {
         self.store.is_none()
+    }
+
+    /// Whether it makes sense to wait before something is tried again: not where all answers are known.
+    pub fn waits(&self) -> bool {
+        !self.is_replay() && !self.tape.as_ref().is_some_and(|tape| tape.is_replay())
     }
 
     /// When the run began, by its journal: in a replay the same time again.
@@ -272,6 +283,10 @@ impl Gate {
             }
             (number, way)
         };
+        let played = match (&way, &self.tape) {
+            (Way::Perform(_), Some(tape)) => tape.play(&effect, &digest),
+            _ => None,
+        };
         self.record(&Record::EffectStarted {
             effect: number,
             address: effect.address.clone(),
@@ -296,7 +311,10 @@ impl Gate {
             }
         };
         let (outcome, recorded) = match way {
-            Way::Perform(recorded) => (live.await, recorded),
+            Way::Perform(recorded) => match played {
+                Some(played) => (played, recorded),
+                None => (live.await, recorded),
+            },
             Way::Known(known) => (known.result.clone().map(|value| (value, known.usage)), Some(known)),
             Way::Never => {
                 self.cancel.cancelled().await;

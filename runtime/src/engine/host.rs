@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, Execution, RunOptions, model};
 use crate::{
+    cassette::Tape,
     cell::CellEvent,
     debug::{
         ScriptProbe,
@@ -37,6 +38,8 @@ pub(crate) struct Services {
     pub depth: u32,
     /// What tools give in place of being called.
     pub stubs: Arc<std::collections::BTreeMap<String, Value>>,
+    /// Answers in place of those from outside.
+    pub tape: Option<Arc<Tape>>,
     pub cancel: CancellationToken,
     pub output: Option<Output>,
 }
@@ -138,6 +141,7 @@ impl Services {
                     source_name: String::new(),
                     debugger: None,
                     stubs: self.stubs.clone(),
+                    tape: self.tape.clone(),
                 };
                 let report = self.engine.run(&plan, inputs, options, self.cancel.clone()).await?;
                 report.result().map(|value| (value, report.record.usage))
@@ -266,6 +270,7 @@ impl RunHost {
             parent: Some(execution.gate.run()),
             depth: execution.options.depth,
             stubs: execution.options.stubs.clone(),
+            tape: execution.options.tape.clone(),
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
         };

@@ -35,6 +35,7 @@ pub use self::{
     replay::{Fork, Replay},
 };
 use crate::{
+    cassette::Tape,
     cell::CellEvent,
     debug::{Debugger, MAIN, ThreadId},
     event::{Observer, RunEvent},
@@ -93,6 +94,8 @@ pub struct RunOptions {
     pub debugger: Option<Arc<Debugger>>,
     /// What tools give in place of being called, by name: for tests.
     pub stubs: Arc<BTreeMap<String, Value>>,
+    /// Answers of models and tools in place of asking them.
+    pub tape: Option<Arc<Tape>>,
 }
 
 /// A finished run.
@@ -275,6 +278,7 @@ impl Engine {
             observer: options.observer.clone(),
             cancel: cancel.clone(),
             past,
+            tape: options.tape.clone(),
         };
         let gate = Gate::new(self.ports.store.clone(), self.ports.clock.clone(), passage);
         gate.begin(&Record::RunStarted {

@@ -31,7 +31,7 @@ fn asked(error: &RunError) -> Option<Duration> {
 
 /// Waits before another attempt; what is replayed does not wait.
 pub(super) async fn wait(gate: &Gate, pause: Duration) -> Result<(), RunError> {
-    if gate.is_replay() {
+    if !gate.waits() {
         return Ok(());
     }
     tokio::select! {

@@ -188,6 +188,7 @@ impl CellRun<'_> {
             parent: None,
             depth: 0,
             stubs: Arc::default(),
+            tape: None,
             cancel: self.cancel.clone(),
             output: Some(Arc::new(move |event| io.emit(event))),
         }

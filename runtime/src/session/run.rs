@@ -58,6 +58,7 @@ impl CellRun<'_> {
             source_name: reference.clone(),
             debugger: None,
             stubs: Arc::default(),
+            tape: None,
         };
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;

@@ -5,3 +5,4 @@ mod models;
 mod past;
 mod runs;
 mod support;
+mod tapes;
