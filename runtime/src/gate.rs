@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cassette::Tape,
     event::{Observer, RunEvent},
     journal::{EffectKind, Journal, Record, SideEffect, digest},
     past::{Drift, Entry, Mode, Next, Past, Way},
@@ -64,6 +65,7 @@ struct Core {
     stop: Stop,
     /// What ends it from outside.
     cancel: CancellationToken,
+    tape: Option<Arc<Tape>>,
     inner: Mutex<Inner>,
     /// Serialises the flushes, so that rows reach the store in order.
     flushing: tokio::sync::Mutex<()>,
@@ -99,12 +101,14 @@ pub struct Passage {
     pub cancel: CancellationToken,
     /// What happened before.
     pub past: Option<Past>,
+    /// Answers in place of those from outside.
+    pub tape: Option<Arc<Tape>>,
 }
 
 impl Gate {
     /// The gate of a run that is about to begin or to go on.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, passage: Passage) -> Self {
-        let Passage { run, limits, quota, observer, cancel, past } = passage;
+        let Passage { run, limits, quota, observer, cancel, past, tape } = passage;
         let mode = past.as_ref().map(Past::mode);
         let (journal, effects) = match &past {
             Some(past) if matches!(mode, Some(Mode::Replay | Mode::Resume)) => {
@@ -125,9 +129,10 @@ impl Gate {
         };
         let live = mode != Some(Mode::Replay);
         let (store, quota) = (live.then_some(store), live.then_some(quota));
+        let tape = tape.filter(|_| live);
         let stop = Stop::new(cancel.child_token());
         let (inner, flushing) = (Mutex::new(inner), tokio::sync::Mutex::new(()));
-        let core = Core { store, clock, observer, limits, quota, stop: stop.clone(), cancel, inner, flushing };
+        let core = Core { store, clock, observer, limits, quota, tape, stop: stop.clone(), cancel, inner, flushing };
         Self { core: Arc::new(core), stop }
     }
 
@@ -224,6 +229,11 @@ impl Gate {
     /// Whether nothing of this run leaves the process.
     pub fn is_replay(&self) -> bool {
         self.core.store.is_none()
+    }
+
+    /// Whether it makes sense to wait before something is tried again: not where all answers are known.
+    pub fn waits(&self) -> bool {
+        !self.is_replay() && !self.core.tape.as_ref().is_some_and(|tape| tape.is_replay())
     }
 
     /// When the run began, by its journal: in a replay the same time again.
@@ -419,6 +429,10 @@ impl Gate {
             (number, way)
         };
         let tokens = effect.request.pointer("/parameters/max_tokens").and_then(Value::as_u64).unwrap_or(0);
+        let played = match (&way, &self.core.tape) {
+            (Way::Perform(_), Some(tape)) => tape.play(&effect, &digest),
+            _ => None,
+        };
         self.record(&Record::EffectStarted {
             effect: number,
             address: effect.address.clone(),
@@ -452,7 +466,10 @@ impl Gate {
             outcome
         };
         let (outcome, recorded) = match way {
-            Way::Perform(recorded) => (live.await, recorded),
+            Way::Perform(recorded) => match played {
+                Some(played) => (played, recorded),
+                None => (live.await, recorded),
+            },
             Way::Known(known) => (known.result.clone().map(|value| (value, known.usage)), Some(known)),
             Way::BrokenOff(known, inside) => {
                 self.lock().usage.add(&inside);

@@ -4,6 +4,7 @@
 mod context;
 mod flow;
 mod memory;
+mod models;
 mod tools;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -12,7 +13,7 @@ use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-pub use self::{context::*, flow::*, memory::*, tools::*};
+pub use self::{context::*, flow::*, memory::*, models::*, tools::*};
 use crate::{agent::Jitter, expr::Expr, template::Template, test_suite::TestCase, words::ErrorGlob};
 
 /// An executable agent.
@@ -30,6 +31,12 @@ pub struct Plan {
     pub models: BTreeMap<String, ModelPlan>,
     /// The model that a step without `model` uses.
     pub default_model: String,
+    /// Who is asked in place of the model that was meant.
+    pub routing: RoutingPlan,
+    /// `intelligence.cognition`.
+    pub cognition: CognitionPlan,
+    /// `intelligence.judge_model`: a name under `models`.
+    pub judge_model: Option<String>,
     /// `intelligence.prompts.system`.
     pub system: Option<PromptPlan>,
     /// `intelligence.prompts.templates`.
@@ -114,53 +121,6 @@ pub struct PlanAgent {
     pub description: Option<String>,
 }
 
-/// A declared model.
-#[derive(Debug, Clone)]
-pub struct ModelPlan {
-    /// Name of the provider adapter.
-    pub provider: String,
-    /// The model at the provider.
-    pub model: String,
-    /// Endpoint, where declared.
-    pub base_url: Option<String>,
-    /// Name under `governance.security.secrets` of the credential, where declared.
-    pub secret: Option<SecretSource>,
-    /// Sampling.
-    pub parameters: ModelParametersPlan,
-    /// How long an answer may take.
-    pub timeout: Duration,
-    /// US dollars per million input and output tokens, where declared.
-    pub pricing: Option<(f64, f64)>,
-    /// Where it is declared.
-    pub range: TextRange,
-}
-
-/// Where a credential comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// An environment variable that the operator lets through.
-    Env(String),
-    /// The tenant's configuration.
-    Tenant(String),
-    /// A place that this version does not read: a request that needs the credential fails.
-    Unsupported(&'static str),
-}
-
-/// Sampling parameters as declared.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ModelParametersPlan {
-    /// 0 to 2.
-    pub temperature: Option<f64>,
-    /// 0 to 1.
-    pub top_p: Option<f64>,
-    /// Upper bound of the answer.
-    pub max_tokens: Option<u32>,
-    /// Stop texts.
-    pub stop: Vec<String>,
-    /// Seed.
-    pub seed: Option<u64>,
-}
-
 /// A prompt: one text, or a list of messages.
 #[derive(Debug, Clone)]
 pub enum PromptPlan {
@@ -168,28 +128,6 @@ pub enum PromptPlan {
     Text(Template),
     /// Messages in order: role (`system`, `user`, `assistant`) and text.
     Messages(Vec<(String, Template)>),
-}
-
-/// What a model's answer must fit.
-#[derive(Debug, Clone)]
-pub struct OutputPlan {
-    /// JSON Schema of the answer.
-    pub schema: Value,
-    /// What happens to an answer that does not fit.
-    pub on_invalid: OnInvalid,
-    /// How many repairs or retries at most.
-    pub max_repairs: u32,
-}
-
-/// What happens to an answer that does not fit its schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnInvalid {
-    /// The model is shown its answer and the violations.
-    Repair,
-    /// The same request again.
-    Retry,
-    /// The step fails.
-    Fail,
 }
 
 /// Code inside a document.
@@ -290,6 +228,10 @@ pub struct RetryPlan {
     pub backoff: f64,
     /// How pauses are spread.
     pub jitter: Jitter,
+    /// How long one attempt may take.
+    pub request_timeout: Option<Duration>,
+    /// Whether a pause is at least as long as the provider asks for.
+    pub respect_retry_after: bool,
 }
 
 /// What is done instead of a step that has failed.

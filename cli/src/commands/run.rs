@@ -21,7 +21,7 @@ use aikit_spec::{
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::{Outcome, tape::TapeArgs};
 use crate::{
     argv::Format,
     compose::{self, Composition},
@@ -57,6 +57,8 @@ pub struct Args {
     /// Write the run's card, with its graph and timeline, as an HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub tape: TapeArgs,
 }
 
 /// Runs the agent and says what came of it. The answer goes to standard output, what scripts print to standard error.
@@ -70,10 +72,13 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     let mut inputs = input(context, args.input.as_deref())?;
     inputs.extend(pairs(&args.inputs)?);
     let printer = Arc::new(Printer::new(args.stream && context.format != Format::Json));
-    let options = RunOptions { people: Some(people(pairs(&args.answers)?)), ..printer.options(name) };
+    let tape = args.tape.tape()?;
+    let options =
+        RunOptions { tape: tape.clone(), people: Some(people(pairs(&args.answers)?)), ..printer.options(name) };
     let report = engine.run(&plan, Value::Object(inputs), options, interrupts()).await?;
     engine.ports().scripts.shutdown().await;
     printer.end();
+    args.tape.keep(&engine, &report, tape.as_deref()).await?;
     outcome(context, &report, args.stream, args.html.as_deref())
 }
 
@@ -258,6 +263,7 @@ impl Printer {
             stubs: Arc::default(),
             people: None,
             doubts: Arc::default(),
+            tape: None,
         }
     }
 

@@ -105,14 +105,15 @@ pub struct Fork {
     pub stream: bool,
 }
 
-async fn open(context: &Context) -> Result<Engine, Failure> {
+/// The engine of the person who asks.
+pub(super) async fn open(context: &Context) -> Result<Engine, Failure> {
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
     compose::engine(&database, scope, "cli", &Composition::new(context, compose::MODEL.to_owned())?).await
 }
 
 /// The run of this id; `last` is the newest.
-async fn find(engine: &Engine, text: &str) -> Result<RunId, Failure> {
+pub(super) async fn find(engine: &Engine, text: &str) -> Result<RunId, Failure> {
     let missing = |what: String| {
         Failure::new(Exit::NotFound, what)
             .with_code(aikit_core::codes::UNKNOWN_RUN)

@@ -73,6 +73,7 @@ impl Services {
             source_name: String::new(),
             debugger: None,
             stubs: self.stubs.clone(),
+            tape: self.tape.clone(),
             people: self.people.clone(),
             doubts: self.doubts.clone(),
         };

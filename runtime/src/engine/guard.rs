@@ -96,7 +96,7 @@ impl Execution {
                 ];
                 let conversation = Conversation {
                     address,
-                    model: model.as_deref().unwrap_or(&self.plan.default_model),
+                    model: model.as_deref(),
                     messages,
                     tools: Vec::new(),
                     output: Some(output),

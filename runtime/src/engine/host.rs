@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, Execution, model, state::RESERVED};
 use crate::{
+    cassette::Tape,
     cell::CellEvent,
     debug::{
         ScriptProbe,
@@ -42,6 +43,8 @@ pub(crate) struct Services {
     pub depth: u32,
     /// What tools give in place of being called.
     pub stubs: Arc<std::collections::BTreeMap<String, Value>>,
+    /// Answers in place of those from outside.
+    pub tape: Option<Arc<Tape>>,
     pub cancel: CancellationToken,
     pub output: Option<Output>,
     /// Who is asked what only people know.
@@ -266,6 +269,7 @@ impl RunHost {
             parent: Some(execution.gate.run()),
             depth: execution.options.depth,
             stubs: execution.options.stubs.clone(),
+            tape: execution.options.tape.clone(),
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
             people: execution.options.people.clone(),

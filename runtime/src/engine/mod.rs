@@ -1,5 +1,7 @@
 //! Executes a plan. Everything here is a pure function of the plan, the inputs and what the gate returns.
 
+mod answer;
+mod ask;
 mod bodies;
 mod check;
 mod children;
@@ -20,6 +22,7 @@ mod replay;
 mod retry;
 mod state;
 mod steps;
+mod strategy;
 mod together;
 pub(crate) mod tools;
 mod undo;
@@ -58,6 +61,7 @@ use self::{
     undo::Undo,
 };
 use crate::{
+    cassette::Tape,
     cell::CellEvent,
     debug::{Debugger, MAIN, ThreadId},
     event::{Observer, RunEvent},
@@ -127,6 +131,8 @@ pub struct RunOptions {
     pub people: Option<Arc<dyn People>>,
     /// What is known of effects that may have happened, for runs that go on.
     pub doubts: Arc<Doubts>,
+    /// Answers of models and tools in place of asking them.
+    pub tape: Option<Arc<Tape>>,
 }
 
 /// A finished run.
@@ -366,6 +372,7 @@ impl Engine {
             observer: options.observer.clone(),
             cancel: cancel.clone(),
             past,
+            tape: options.tape.clone(),
         };
         let gate = Gate::new(self.ports.store.clone(), self.ports.clock.clone(), passage);
         gate.begin(&Record::RunStarted {

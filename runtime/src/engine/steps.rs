@@ -217,14 +217,11 @@ impl Execution {
             };
             let error = boxed(|| self.undo(mark, error)).await;
             self.state = before;
-            let pause = retry::pause(retry, self.gate.run(), address, attempt);
+            let pause = retry::pause(retry, self.gate.run(), address, attempt, &error);
             self.gate.record(&Record::StepRetried { address: address.into(), attempt, error });
             self.gate.tell(RunEvent::StepRetried { address: address.into(), attempt, pause });
-            if !self.gate.is_replay() {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.gate.cancel().cancelled() => {}
-                }
+            if let Err(stopped) = retry::wait(&self.gate, pause).await {
+                return (Err(stopped), attempt);
             }
             if let Err(stopped) = self.gate.go_on(address) {
                 return (Err(stopped), attempt);
@@ -387,7 +384,7 @@ impl Execution {
                 let tools: Vec<&ToolPlan> = offered.iter().map(|tool| &**tool).chain(memory).collect();
                 let conversation = Conversation {
                     address,
-                    model: model.as_deref().unwrap_or(&plan.default_model),
+                    model: model.as_deref(),
                     messages,
                     tools,
                     output: output.as_ref(),

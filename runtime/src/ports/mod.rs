@@ -23,8 +23,8 @@ pub use mcp::{Mcp, McpEndpoint, McpToolInfo, McpWay, NoMcp};
 pub use memory::Memory;
 pub use memory_store::MemoryStore;
 pub use model::{
-    Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
-    Role, Secret, StopReason, ToolCall, ToolSpec,
+    Effort, Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink,
+    Models, OutputForm, Role, Secret, StopReason, ToolCall, ToolChoice, ToolSpec, as_arguments,
 };
 pub use programs::{NoPrograms, ProgramEnd, ProgramRequest, Programs};
 pub use reach::Reach;

@@ -189,6 +189,7 @@ impl CellRun<'_> {
             parent: None,
             depth: 0,
             stubs: Arc::default(),
+            tape: None,
             cancel: self.cancel.clone(),
             output: Some(Arc::new(move |event| io.emit(event))),
             people: self.people(),

@@ -60,6 +60,7 @@ impl CellRun<'_> {
             stubs: Arc::default(),
             people: self.people(),
             doubts: Arc::default(),
+            tape: None,
         };
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;

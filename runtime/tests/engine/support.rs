@@ -305,6 +305,8 @@ pub enum Reply {
     /// Several calls in one turn.
     Tools(Vec<(&'static str, Value)>),
     Error(ErrorKind),
+    /// Asks to come back later.
+    Busy(Duration),
     /// Says nothing until it is cancelled.
     Hang,
 }
@@ -340,6 +342,7 @@ impl ModelProvider for ListModel {
             stop,
             usage,
             model: request.model.clone(),
+            continuation: None,
             simulated: true,
         };
         match reply {
@@ -360,6 +363,10 @@ impl ModelProvider for ListModel {
                 Ok(response("", calls.collect(), StopReason::ToolCalls))
             }
             Reply::Error(kind) => Err(RunError::new(kind, "as the test wants it").into()),
+            Reply::Busy(wait) => Err(ModelError {
+                error: RunError::new(ErrorKind::ProviderRateLimit, "slow down"),
+                retry_after: Some(wait),
+            }),
             Reply::Hang => {
                 cancel.cancelled().await;
                 Err(RunError::cancelled().into())

@@ -142,7 +142,7 @@ pub struct LlmBody {
     #[serde(default)]
     pub tools: Vec<ToolRef>,
     /// The form that the answer must have; `intelligence.output` does not count here.
-    pub output: Option<Output>,
+    pub output: Option<Box<Output>>,
     /// How many rounds of model and tools at most; `intelligence.cognition.max_iterations` unless said otherwise.
     #[schemars(range(min = 1, max = 1000))]
     pub max_iterations: Option<u32>,
@@ -312,7 +312,6 @@ pub struct LoopStep {
 /// How a step is tried again.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["request_timeout", "respect_retry_after"]))]
 pub struct Retry {
     /// How many attempts in all.
     #[serde(default = "three")]

@@ -8,6 +8,7 @@ mod declarations;
 mod flow;
 mod machine;
 mod order;
+mod output;
 mod policy;
 mod rest;
 mod schemas;

@@ -141,6 +141,8 @@ fn roots(standard: &Roots, path: &[Segment]) -> Roots {
         roots.with("args", Shape::Any)
     } else if starts_with(path, &["governance", "guardrails"]) || starts_with(path, &["memory", "write_policy"]) {
         roots.with("value", Shape::Any)
+    } else if starts_with(path, &["intelligence", "cognition"]) {
+        roots.with("output", Shape::Any).with("calls", Shape::Any).with("iteration", Shape::Any)
     } else {
         roots
     }

@@ -405,7 +405,7 @@ impl<'a> Checker<'a> {
                 self.tool(tool);
             }
         }
-        self.schema(llm.get("output").and_then(|output| output.get("schema")))
+        self.answer(llm.get("output"))
     }
 
     /// What a tool takes, as far as the document or the built-in tool says.

@@ -14,8 +14,8 @@ use crate::{
     },
     checks::execution_order,
     plan::{
-        EdgePlan, FlowPlan, GraphPlan, GuardrailPlan, GuardrailRule, HooksPlan, MachinePlan, OnInvalid, OutputPlan,
-        RatePlan, ReducerPlan, ScriptPlan, StatePlan, TransitionPlan,
+        EdgePlan, FlowPlan, GraphPlan, GuardrailPlan, GuardrailRule, HooksPlan, MachinePlan, OutputPlan, RatePlan,
+        ReducerPlan, ScriptPlan, StatePlan, TransitionPlan,
     },
 };
 
@@ -101,13 +101,12 @@ impl Lowering<'_> {
                 model: guardrail.model.as_ref().map(|model| self.model(&model.0, node)),
                 prompt: node.get("prompt").and_then(template),
                 output: OutputPlan {
-                    schema: json!({
+                    max_repairs: 1,
+                    ..OutputPlan::json(json!({
                         "type": "object",
                         "properties": {"violated": {"type": "boolean"}, "reason": {"type": "string"}},
                         "required": ["violated"],
-                    }),
-                    on_invalid: OnInvalid::Repair,
-                    max_repairs: 1,
+                    }))
                 },
             },
         })

@@ -143,16 +143,7 @@ impl Lowering<'_> {
         }
         // A model that is not declared is one for this use alone: it does not become one that can be asked.
         let (provider, model) = name.split_once('/').unwrap_or(("", name));
-        crate::plan::ModelPlan {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-            base_url: None,
-            secret: None,
-            parameters: Default::default(),
-            timeout: super::MODEL_TIMEOUT,
-            pricing: None,
-            range: root.range,
-        }
+        crate::plan::ModelPlan { range: root.range, ..crate::plan::ModelPlan::new(provider, model) }
     }
 
     pub(super) fn context(&mut self, root: &Node) -> ContextPlan {

@@ -2,6 +2,7 @@
 
 mod flow;
 mod memory;
+mod models;
 mod steps;
 mod tools;
 
@@ -14,21 +15,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     CheckContext,
-    agent::{self, AgentDocument, BehaviorType, InvalidOutput, SecretOrigin},
+    agent::{AgentDocument, BehaviorType, SecretOrigin},
     checks::is_template,
     plan::{
-        BehaviorPlan, CasePlan, Dynamic, ExamplePlan, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, Plan,
-        PromptPlan, RunLimits, ScriptPlan, SecretSource, SuitePlan,
+        BehaviorPlan, CasePlan, Dynamic, ExamplePlan, ModelPlan, Plan, PromptPlan, RunLimits, ScriptPlan, SecretSource,
+        SuitePlan,
     },
     template::Template,
     test_suite::{TestCase, TestSuiteDocument},
     words::{DurationText, Name},
 };
-
-/// The model of a document that names none.
-const FALLBACK_MODEL: &str = "scripted/auto";
-
-const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Lowers a document that has no errors. An error text means that a check let something through; it is aikit's mistake.
 pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result<Plan, String> {
@@ -38,6 +34,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
     let agent = crate::check::identity(root).ok_or("the identity cannot be read")?;
     lowering.declared_models(root);
     let default_model = lowering.default_model(root);
+    let routing = lowering.routing(root);
+    let judge_model = lowering.special_model(root, document.intelligence.judge_model.as_ref());
+    let cognition = lowering.cognition(root);
     let prompts = at(root, &["intelligence", "prompts"]);
     let templates = prompts.and_then(|prompts| prompts.get("templates"));
     let system = prompts.and_then(|prompts| prompts.get("system")).and_then(|node| lowering.prompt(root, node));
@@ -46,7 +45,7 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         named.filter_map(|entry| Some((entry.name().to_owned(), lowering.prompt(root, &entry.value)?))).collect();
     let intelligence = at(root, &["intelligence"]);
     let output = document.intelligence.output.as_ref();
-    let output = output.map(|output| output_plan(output, intelligence.and_then(|node| node.get("output"))));
+    let output = output.map(|output| models::output_plan(output, intelligence.and_then(|node| node.get("output"))));
     let tools = lowering.tools(root)?;
     let memory = lowering.memory(root);
     let context = lowering.context(root);
@@ -69,6 +68,9 @@ pub(crate) fn lower(source: &str, root: &Node, context: &CheckContext) -> Result
         inputs: at(root, &["interface", "inputs"]).map_or_else(|| json!({"type": "object"}), Node::to_json),
         outputs: at(root, &["interface", "outputs"]).map(Node::to_json),
         default_model,
+        routing,
+        cognition,
+        judge_model,
         system,
         prompts,
         output,
@@ -127,31 +129,6 @@ struct Lowering<'d> {
 }
 
 impl Lowering<'_> {
-    fn declared_models(&mut self, root: &Node) {
-        for (name, model) in &self.document.intelligence.models {
-            let node = at(root, &["intelligence", "models", &name.0]).unwrap_or(root);
-            let secret = model.secret.as_ref().and_then(|name| self.secret(&name.0));
-            let parameters = &model.parameters;
-            let plan = ModelPlan {
-                provider: model.provider.0.0.clone(),
-                model: model.model.clone(),
-                base_url: model.base_url.as_ref().map(|url| url.0.clone()),
-                secret,
-                parameters: ModelParametersPlan {
-                    temperature: parameters.temperature,
-                    top_p: parameters.top_p,
-                    max_tokens: parameters.max_tokens,
-                    stop: parameters.stop.clone(),
-                    seed: parameters.seed,
-                },
-                timeout: duration(model.timeout.as_ref()).unwrap_or(MODEL_TIMEOUT),
-                pricing: model.pricing.as_ref().map(|pricing| (pricing.input, pricing.output)),
-                range: node.range,
-            };
-            self.models.insert(name.0.clone(), plan);
-        }
-    }
-
     /// Where the credential of that name comes from.
     fn secret(&self, name: &Name) -> Option<SecretSource> {
         let secret = self.document.governance.security.secrets.get(name)?;
@@ -161,37 +138,6 @@ impl Lowering<'_> {
             SecretOrigin::File => SecretSource::Unsupported("file"),
             SecretOrigin::Vault => SecretSource::Unsupported("vault"),
         })
-    }
-
-    fn default_model(&mut self, root: &Node) -> String {
-        match &self.document.intelligence.model {
-            Some(model) => {
-                let node = at(root, &["intelligence", "model"]).unwrap_or(root);
-                self.model(&model.0, node)
-            }
-            None if self.models.contains_key("default") => "default".to_owned(),
-            None => match self.models.keys().next() {
-                Some(only) => only.clone(),
-                None => self.model(FALLBACK_MODEL, root),
-            },
-        }
-    }
-
-    /// The name of a model in the plan; `provider/model` is declared on the way.
-    fn model(&mut self, name: &str, node: &Node) -> String {
-        if let Some((provider, model)) = name.split_once('/') {
-            self.models.entry(name.to_owned()).or_insert_with(|| ModelPlan {
-                provider: provider.to_owned(),
-                model: model.to_owned(),
-                base_url: None,
-                secret: None,
-                parameters: ModelParametersPlan::default(),
-                timeout: MODEL_TIMEOUT,
-                pricing: None,
-                range: node.range,
-            });
-        }
-        name.to_owned()
     }
 
     /// A prompt; a reference is followed.
@@ -250,18 +196,6 @@ fn script(language: Language, code: Option<&Node>, instructions: Option<u64>, me
         first_line: scalar.map_or(0, |scalar| scalar.first_line),
         instructions,
         memory: memory_mb.map(|mb| u64::from(mb) << 20),
-    }
-}
-
-fn output_plan(output: &agent::Output, node: Option<&Node>) -> OutputPlan {
-    OutputPlan {
-        schema: node.and_then(|node| node.get("schema")).map_or_else(|| json!({}), Node::to_json),
-        on_invalid: match output.on_invalid {
-            InvalidOutput::Repair => OnInvalid::Repair,
-            InvalidOutput::Retry => OnInvalid::Retry,
-            InvalidOutput::Fail => OnInvalid::Fail,
-        },
-        max_repairs: output.max_repairs,
     }
 }
 

@@ -2,7 +2,7 @@ use aikit_core::Language;
 use aikit_yaml::Node;
 use serde_json::Value;
 
-use super::{Lowering, duration, dynamic, output_plan, script};
+use super::{Lowering, duration, dynamic, models::output_plan, script};
 use crate::{
     agent::{ErrorCase, HumanStep, LlmStep, Retry, STEP_KINDS, Step},
     checks::execution_order,
@@ -238,6 +238,7 @@ impl Lowering<'_> {
     }
 }
 
+/// How something is tried again.
 pub(super) fn retry(retry: &Retry) -> RetryPlan {
     let time = |text| duration(Some(text)).unwrap_or_default();
     RetryPlan {
@@ -247,6 +248,8 @@ pub(super) fn retry(retry: &Retry) -> RetryPlan {
         max_delay: time(&retry.max_delay),
         backoff: retry.backoff,
         jitter: retry.jitter,
+        request_timeout: duration(retry.request_timeout.as_ref()),
+        respect_retry_after: retry.respect_retry_after.unwrap_or(true),
     }
 }
 

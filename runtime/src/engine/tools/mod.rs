@@ -147,7 +147,7 @@ impl Execution {
                 }) else {
                     return Err(error);
                 };
-                let pause = retry::pause(retry, self.gate.run(), &format!("{address} {}", tool.name), attempt);
+                let pause = retry::pause(retry, self.gate.run(), &format!("{address} {}", tool.name), attempt, &error);
                 if !self.gate.is_replay() {
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}

@@ -1,11 +1,11 @@
 //! Results that are too long for a model: cut, made shorter by a model, or kept elsewhere.
 
 use aikit_core::{RunError, record::Usage};
-use aikit_spec::agent::Overflow;
+use aikit_spec::{agent::Overflow, plan::ModelPlan};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::super::{Execution, conversation::Conversation};
+use super::super::{Execution, conversation::Conversation, model};
 use crate::{
     gate::{Effect, store_error},
     journal::{EffectKind, SideEffect, digest_text},
@@ -57,15 +57,9 @@ impl Execution {
             most / 2,
             start(text, most.saturating_mul(READ)),
         );
-        let shorter = Conversation {
-            address,
-            model: c.model,
-            messages: vec![Message::text(Role::User, ask)],
-            tools: Vec::new(),
-            output: None,
-            max_iterations: 1,
-        };
-        let answer = self.ask(&shorter, &[]).await?.content;
+        let messages = vec![Message::text(Role::User, ask)];
+        let shape = |plan: &ModelPlan| model::request(plan, messages.clone(), Vec::new(), None);
+        let answer = self.ask(address, &mut self.lineup(c.model)?, shape).await?.content;
         Ok(if answer.len() > most { cut(&answer, most) } else { answer })
     }
 
