@@ -77,6 +77,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
                 continue;
             }
         };
+        let engine = compose::beside(&engine, file);
         let mut tested = Vec::new();
         for (number, example) in &suite.examples {
             tested.push(testing::test(&engine, &suite.plan, *number, example, file, cancel.clone()).await);

@@ -281,7 +281,7 @@ impl Execution {
                 let tool = self.server_tool(server, tool).await?;
                 self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
-            StepKind::Http(request) => self.http_step(address, request).await.map(Flow::Next),
+            StepKind::Http(request) => self.http_step(address, request, step.timeout).await.map(Flow::Next),
             StepKind::Script(script) => {
                 let effect = Effect {
                     address: address.to_owned(),
