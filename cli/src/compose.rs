@@ -89,13 +89,26 @@ impl Composition {
 
     /// The workspace of a document is the folder that it lies in; what is no file has the working folder.
     pub fn beside(mut self, document: &str) -> Self {
-        let file = std::path::Path::new(document);
-        if file.is_file()
-            && let Ok(file) = file.canonicalize()
-        {
-            self.workspace = file.parent().map(PathBuf::from);
-        }
+        self.workspace = folder_of(document).or(self.workspace);
         self
+    }
+}
+
+/// The folder of a document that is a file.
+fn folder_of(document: &str) -> Option<PathBuf> {
+    let file = std::path::Path::new(document);
+    let file = if file.is_file() { file.canonicalize().ok()? } else { return None };
+    file.parent().map(PathBuf::from)
+}
+
+/// The engine with the workspace of a document.
+pub fn beside(engine: &Engine, document: &str) -> Engine {
+    match folder_of(document) {
+        Some(folder) => {
+            let (files, reach) = outside(Some(&folder));
+            engine.at(files, reach)
+        }
+        None => engine.clone(),
     }
 }
 

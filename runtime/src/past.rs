@@ -217,7 +217,7 @@ impl Past {
         if matches!(self.mode, Mode::Fork { .. }) {
             return Entry::Append;
         }
-        let open = |row: &JournalRow, met: bool| !met && row.body == *body;
+        let open = |row: &JournalRow, met: bool| !met && same_record(&row.body, body);
         if let Some(i) = (self.first..self.rows.len()).find(|&i| open(&self.rows[i], self.met[i])) {
             self.met[i] = true;
             while self.met.get(self.first) == Some(&true) {
@@ -351,6 +351,22 @@ fn broken_off(row: &JournalRow) -> bool {
 /// Whether a row says that a step began, ended, or did not begin.
 fn of_step(row: &JournalRow) -> bool {
     matches!(row.kind.as_str(), "step.started" | "step.stopped" | "step.ended")
+}
+
+/// Whether two records say the same. Under which name a document was run, which places in errors hold, is no difference.
+fn same_record(one: &Value, other: &Value) -> bool {
+    let placed = |body: &Value| body.get("error").is_some_and(|error| error.get("trace").is_some());
+    if !placed(one) || !placed(other) {
+        return one == other;
+    }
+    let bare = |body: &Value| {
+        let mut body = body.clone();
+        for place in body["error"]["trace"].as_array_mut().into_iter().flatten() {
+            place["source"] = Value::Null;
+        }
+        body
+    };
+    bare(one) == bare(other)
 }
 
 fn write(record: Record) -> Option<String> {

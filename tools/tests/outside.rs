@@ -255,3 +255,31 @@ async fn a_server_that_is_none_costs_a_call_and_not_the_run() {
     let error = servers.call(&gone, "t", json!({}), &CancellationToken::new()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::McpUnavailable);
 }
+
+#[tokio::test]
+async fn a_server_in_the_network_that_is_none_costs_a_call_and_not_the_run() {
+    let folder = folder();
+    let servers = mcp(folder.path());
+    let http = async |answer: &'static [u8], private: bool| {
+        let way = McpWay::Http { url: server(answer).await, headers: Vec::new(), bearer: None, private };
+        let endpoint = McpEndpoint { way, ..endpoint("") };
+        let error = servers.tools(&endpoint, &CancellationToken::new()).await.unwrap_err();
+        servers.close(endpoint.run).await;
+        error
+    };
+    for answer in [
+        &b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\ncontent-length: 0\r\n\r\n"[..],
+        b"HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\noops",
+        b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<p/>",
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+        b"rubbish\r\n\r\n",
+        b"",
+    ] {
+        let error = http(answer, true).await;
+        let shown = String::from_utf8_lossy(answer);
+        assert!(matches!(error.kind, ErrorKind::McpUnavailable | ErrorKind::McpInvalid), "{shown}: {error}");
+    }
+    let error = http(b"", false).await;
+    assert_eq!(error.kind, ErrorKind::ToolDenied, "{error}");
+}

@@ -105,11 +105,16 @@ pub struct Fork {
     pub stream: bool,
 }
 
-/// The engine of the person who asks.
-pub(super) async fn open(context: &Context) -> Result<Engine, Failure> {
+/// The engine of the person who asks, with the workspace of a document where one is named.
+pub(super) async fn open(context: &Context, file: Option<&String>) -> Result<Engine, Failure> {
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    compose::engine(&database, scope, "cli", &Composition::new(context, compose::MODEL.to_owned())?).await
+    let composition = Composition::new(context, compose::MODEL.to_owned())?;
+    let composition = match file {
+        Some(file) => composition.beside(file),
+        None => composition,
+    };
+    compose::engine(&database, scope, "cli", &composition).await
 }
 
 /// The run of this id; `last` is the newest.
@@ -140,7 +145,7 @@ async fn plan(context: &Context, engine: &Engine, file: Option<&String>) -> Resu
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure> {
     context.without_reports("runs")?;
-    let engine = open(context).await?;
+    let engine = open(context, None).await?;
     match command {
         Command::List(args) => list(context, &engine, &args).await,
         Command::Show(args) => {
@@ -185,7 +190,7 @@ async fn list(context: &Context, engine: &Engine, args: &List) -> Result<Outcome
 /// Replays a run and says where it drifts.
 pub async fn replay(context: &Context, args: Replay) -> Result<Outcome, Failure> {
     context.without_reports("replay")?;
-    let engine = open(context).await?;
+    let engine = open(context, args.spec.as_ref()).await?;
     let id = find(&engine, &args.run).await?;
     let plan = plan(context, &engine, args.spec.as_ref()).await?;
     let printer = Arc::new(Printer::new(false));
@@ -206,7 +211,7 @@ pub async fn replay(context: &Context, args: Replay) -> Result<Outcome, Failure>
 /// Goes on with a run whose process died, or that waits for a person.
 pub async fn resume(context: &Context, args: Resume) -> Result<Outcome, Failure> {
     context.without_reports("resume")?;
-    let engine = open(context).await?;
+    let engine = open(context, args.spec.as_ref()).await?;
     let id = find(&engine, &args.run).await?;
     let plan = plan(context, &engine, args.spec.as_ref()).await?;
     let printer = Arc::new(Printer::new(false));
@@ -228,7 +233,7 @@ pub async fn resume(context: &Context, args: Resume) -> Result<Outcome, Failure>
 /// Runs again with something changed.
 pub async fn fork(context: &Context, args: Fork) -> Result<Outcome, Failure> {
     context.without_reports("fork")?;
-    let engine = open(context).await?;
+    let engine = open(context, args.spec.as_ref()).await?;
     let id = find(&engine, &args.run).await?;
     let plan = plan(context, &engine, args.spec.as_ref()).await?;
     let fork = engine::Fork { at: args.at, inputs: run::pairs(&args.inputs)?, plan, repeat: args.repeat };

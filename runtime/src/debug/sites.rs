@@ -45,8 +45,10 @@ impl Sites {
         plan.flow.hooks.all().iter().for_each(|(_, steps)| sites.add_steps(steps, &lines));
         for tool in &plan.tools {
             sites.names.push(tool.name.clone());
-            if let ToolKind::Script(script) = &tool.kind {
-                sites.add_script(script);
+            match &tool.kind {
+                ToolKind::Script(script) => sites.add_script(script),
+                ToolKind::Workflow(steps) => sites.add_steps(steps, &lines),
+                _ => {}
             }
         }
         sites.names.extend(plan.models.keys().cloned());

@@ -37,6 +37,9 @@ async fn script_syntax(plan: &Plan, source: &str, scripts: &dyn Scripts) -> Vec<
         if let ToolKind::Script(script) = &tool.kind {
             all.push((script, format!("tool `{}`", tool.name)));
         }
+        if let ToolKind::Workflow(steps) = &tool.kind {
+            collect(steps, &mut all);
+        }
     }
     if let Some(ParserPlan::Script(script)) = plan.output.as_ref().map(|output| &output.parser) {
         all.push((script, "`intelligence.output`".to_owned()));

@@ -178,7 +178,8 @@ impl Services {
             "tools.list" => {
                 let list: Vec<Value> = match &self.plan {
                     Some(plan) => {
-                        plan.tools.iter().map(|t| json!({ "name": t.name, "description": t.description })).collect()
+                        let callable = plan.tools.iter().filter(|t| plan.permits.refuses(&t.rule_name).is_none());
+                        callable.map(|t| json!({ "name": t.name, "description": t.description })).collect()
                     }
                     None => {
                         let tools = ports.tools.list();

@@ -183,6 +183,11 @@ impl Engine {
         Self { ports: Ports { models, secrets, reach, ..self.ports.clone() }, ..self.clone() }
     }
 
+    /// The same engine with another workspace and other ways out of it.
+    pub fn at(&self, files: Arc<dyn Files>, reach: Reach) -> Self {
+        Self { ports: Ports { files, reach, ..self.ports.clone() }, ..self.clone() }
+    }
+
     /// The outside.
     pub fn ports(&self) -> &Ports {
         &self.ports

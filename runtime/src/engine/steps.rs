@@ -402,7 +402,7 @@ impl Execution {
                 let tool = boxed(|| self.server_tool(server, tool)).await?;
                 self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
-            StepKind::Http(request) => self.http_step(address, request).await.map(Flow::Next),
+            StepKind::Http(request) => self.http_step(address, request, step.timeout).await.map(Flow::Next),
             StepKind::Script(script) => boxed(|| self.script(address, &step.name, script)).await.map(Flow::Next),
             StepKind::Set(entries) => {
                 let mut written = Map::new();

@@ -217,7 +217,7 @@ integration: {tools: [double]}
     let report = world.run(&source, json!({})).await;
     assert_eq!(report.result().unwrap(), json!({"x": 12.0}));
     replays(&world, &source, report.record.id).await;
-    let error = world.fails(&source.replace("args: {n: 3}", "args: {n: x}"), json!({})).await;
+    let error = world.fails(&source.replace("args: {n: 3}", "args: {n: '{{ tenant.name }}'}"), json!({})).await;
     assert_eq!(error.kind, ErrorKind::ValidationInput);
 }
 

@@ -410,7 +410,7 @@ impl<'a> Checker<'a> {
 
     /// What a tool takes, as far as the document or the built-in tool says.
     fn tool_input(&self, tool: &Node, name: &Node) -> Option<Value> {
-        if tool.get("code").is_some() {
+        if tool.get("kind").and_then(Node::as_str).is_some_and(|kind| kind != "builtin") {
             return schema_value(tool.get("input"));
         }
         let name = name.as_str()?;

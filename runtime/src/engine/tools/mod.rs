@@ -142,7 +142,7 @@ impl Execution {
                 let Some(retry) = tool.retry.as_ref().filter(|retry| {
                     attempt < retry.max_attempts
                         && (tool.repeatable || never_left(&error))
-                        && (retry::worth_it(retry, &error) || retry.on.is_empty() && may_pass(&error))
+                        && retry::worth_it(retry, &error)
                         && !self.gate.cancel().is_cancelled()
                 }) else {
                     return Err(error);
@@ -310,9 +310,10 @@ impl Execution {
         &'a self,
         address: &'a str,
         plan: &'a HttpPlan,
+        timeout: Option<Duration>,
     ) -> BoxFuture<'a, Result<Value, RunError>> {
         Box::pin(async move {
-            let outgoing = self.outgoing(plan, &self.scope(), STEP_TIMEOUT)?;
+            let outgoing = self.outgoing(plan, &self.scope(), timeout.unwrap_or(STEP_TIMEOUT))?;
             let effect = Effect {
                 address: address.to_owned(),
                 kind: EffectKind::Tool,
@@ -368,7 +369,7 @@ fn never_left(error: &RunError) -> bool {
 }
 
 /// Whether a server's refusal may pass: it is busy, or something behind it is not there.
-fn may_pass(error: &RunError) -> bool {
+pub(super) fn may_pass(error: &RunError) -> bool {
     let status = error.detail.as_ref().and_then(|detail| detail.get("status")).and_then(Value::as_u64);
     never_left(error) || matches!(status, Some(408 | 425 | 429 | 500 | 502 | 503 | 504))
 }
