@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
 from home import aikit
 
 KEEPER = """
@@ -35,7 +38,7 @@ behavior:
 def run(path: Path, *more: str, **inputs) -> dict:
     ended = aikit("run", str(path), "--input", json.dumps(inputs), "--format", "json", *more)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return json.loads(ended.stdout)
+    return json.loads(ended.stdout)["run"]
 
 
 def document(folder: Path, text: str) -> Path:
@@ -65,9 +68,9 @@ def test_a_run_with_memory_is_replayed(tmp_path):
     path = document(tmp_path, KEEPER.replace("keeper", "replayed"))
     first = run(path, text="tea at five", keep=True)
     run(path, text="tea at six", keep=True)
-    ended = aikit("replay", first["run"], str(path), "--format", "json")
+    ended = aikit("replay", first["id"], "--spec", str(path), "--format", "json")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert json.loads(ended.stdout)["output"] == first["output"]
+    assert json.loads(ended.stdout)["run"]["output"] == first["output"]
 
 
 def test_a_tenant_sees_nothing_of_another(tmp_path):
@@ -80,9 +83,6 @@ def test_a_tenant_sees_nothing_of_another(tmp_path):
 
 
 def test_a_notebook_keeps_what_a_cell_remembers(tmp_path):
-    import nbformat
-    from nbformat.v4 import new_code_cell, new_notebook
-
     cells = [
         'ctx.memory.remember({text = "Ada likes tea", metadata = {n = 1}})',
         'return ctx.memory.recall("tea", {top_k = 1})[1].text',
@@ -97,4 +97,4 @@ def test_a_notebook_keeps_what_a_cell_remembers(tmp_path):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     ran = nbformat.read(out, as_version=4)
     values = [cell.outputs[-1]["data"]["text/plain"] for cell in ran.cells[1:]]
-    assert values == ['"Ada likes tea"', "true", "0"]
+    assert values == ["Ada likes tea", "true", "0"]
