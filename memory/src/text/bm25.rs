@@ -16,7 +16,7 @@ pub struct Ranked {
     pub key: u64,
     /// BM25's weight, 0 or more.
     pub weight: f64,
-    /// The weight as a part of the most that any text could get for these words: from 0 to 1.
+    /// The weight as a part of that of a text of average length that holds every word once, and 1 where it is more.
     pub score: f64,
 }
 
@@ -84,7 +84,7 @@ impl Bm25 {
             let texts = self.postings.get(word);
             let holding = texts.map_or(0, HashMap::len) as f64;
             let rarity = ((all - holding + 0.5) / (holding + 0.5)).ln_1p();
-            most += rarity * (K1 + 1.0);
+            most += rarity;
             for (key, times) in texts.into_iter().flatten() {
                 let (times, length) = (f64::from(*times), self.texts.get(key).map_or(0, Vec::len) as f64);
                 let weight = rarity * times * (K1 + 1.0) / (times + K1 * (1.0 - B + B * length / average));

@@ -1,5 +1,7 @@
 //! What is remembered comes back, and what should leave leaves.
 
+use std::collections::BTreeMap;
+
 use aikit_core::{
     memory::{
         Document, FactChange, NewEpisode, NewFact, NewPassage, NewProcedure, Part, PartState, ProcedureStatus,
@@ -9,6 +11,7 @@ use aikit_core::{
 };
 use aikit_storage::TenantStore;
 use chrono::{TimeZone, Utc};
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::support::*;
@@ -143,5 +146,64 @@ async fn names_of_spaces_are_checked() {
     let store = acme(&two_tenants().await).await;
     for name in ["", "a\0b", &"x".repeat(513)] {
         assert!(store.episodes(&space(name), 0).await.is_err(), "{name:?}");
+    }
+}
+
+/// What is remembered, by tenant, owner and namespace: the texts of episodes, and a block.
+type Model = BTreeMap<(usize, String, usize), (Vec<String>, Option<String>)>;
+
+fn owner(share: Share, user: usize, session: u128) -> String {
+    match share {
+        Share::Session => format!("session {user} {session}"),
+        Share::User => format!("user {user}"),
+        Share::Agent => "agent".to_owned(),
+        Share::Tenant => "tenant".to_owned(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Two tenants, two people in each, two sessions of each, all with the same names: everybody sees what is theirs and
+    /// nothing else.
+    #[test]
+    fn everybody_sees_what_is_theirs(
+        told in prop::collection::vec((0..2usize, 0..2usize, 0..2u128, 0..4usize, 0..2usize, 0..9u8, any::<bool>()), 1..40)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let database = two_tenants().await;
+            let shares = [Share::Session, Share::User, Share::Agent, Share::Tenant];
+            let place = |share, namespace: usize| Space { share, ..space(["notes", "globex/notes"][namespace]) };
+            let enter = async |tenant: usize, user: usize, session: u128| {
+                let session = 10 * (user as u128 + 1) + session;
+                let scope = scope(["acme", "globex"][tenant], ["ada", "bob"][user], session);
+                database.enter(&scope, "test").await.unwrap()
+            };
+            let mut model = Model::new();
+            for (tenant, user, session, share, namespace, text, block) in told {
+                let (share, text) = (shares[share], text.to_string());
+                let kept = model.entry((tenant, owner(share, user, session), namespace)).or_default();
+                let store = enter(tenant, user, session).await;
+                if block {
+                    store.set_block(&place(share, namespace), "persona", &text).await.unwrap();
+                    kept.1 = Some(text);
+                } else {
+                    store.add_episode(&place(share, namespace), episode(&text), Retention::default()).await.unwrap();
+                    kept.0.push(text);
+                }
+            }
+            for (tenant, user, session) in (0..8u8).map(|n| (usize::from(n / 4), usize::from(n / 2 % 2), u128::from(n % 2))) {
+                let store = enter(tenant, user, session).await;
+                for share in shares {
+                    for namespace in 0..2 {
+                        let expected = model.get(&(tenant, owner(share, user, session), namespace)).cloned();
+                        let space = place(share, namespace);
+                        let seen = (texts(&store, &space).await, store.block(&space, "persona").await.unwrap());
+                        assert_eq!(seen, expected.unwrap_or_default(), "{share:?} of {tenant}/{user}/{session}");
+                    }
+                }
+            }
+        });
     }
 }
