@@ -2,6 +2,7 @@
 //! channels; protocols translate. A run without a debugger pays nothing.
 
 mod breakpoint;
+mod cells;
 mod frame;
 mod probe;
 pub mod script;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     breakpoint::{Breakpoint, Hits, evaluate},
+    cells::{CellDebugger, CellLine, HeldCell},
     frame::{CallSite, Frame, FrameKind, Moment, StepSite},
     probe::ScriptProbe,
     sites::{Sites, Spot},

@@ -14,7 +14,7 @@ use crate::{
     cell::CellEvent,
     debug::{
         ScriptProbe,
-        script::{PAUSED, ScriptReport, Wishes},
+        script::{PAUSED, Wishes},
     },
     gate::{Effect, Gate, store_error},
     journal::{EffectKind, SideEffect},
@@ -286,7 +286,8 @@ impl HostCalls for RunHost {
                 .with_help("pass what the agent needs as inputs"));
         }
         if method == PAUSED {
-            return self.paused(args).await;
+            let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
+            return probe.paused(args).await;
         }
         let (kind, class, label) = classify(method, &args);
         let effect = Effect {
@@ -307,18 +308,5 @@ impl HostCalls for RunHost {
 
     fn watch(&self) -> Option<Wishes> {
         self.probe.as_ref().map(ScriptProbe::watch)
-    }
-}
-
-impl RunHost {
-    /// A script stands still and asks what to do.
-    async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
-        let unreadable =
-            |error| RunError::new(ErrorKind::Internal, format!("the debugger cannot read a script: {error}"));
-        let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
-        let report = args.into_iter().next().unwrap_or_default();
-        let report: ScriptReport = serde_json::from_value(report).map_err(unreadable)?;
-        let order = probe.report(report).await?;
-        serde_json::to_value(order).map_err(unreadable)
     }
 }
