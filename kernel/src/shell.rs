@@ -219,7 +219,7 @@ async fn answer(core: &Core, request: &Message) -> Result<Option<Value>, Failure
     }
     let fields = Fields(&request.content);
     let content = match request.header.msg_type.as_str() {
-        "kernel_info_request" => kernel_info(core.language),
+        "kernel_info_request" => kernel_info(core.language, core.debugger.is_some()),
         "complete_request" => complete::complete(core, fields).await?,
         "inspect_request" => complete::inspect(core, fields).await?,
         "is_complete_request" => complete::is_complete(core, fields).await?,

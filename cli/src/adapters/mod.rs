@@ -1,4 +1,5 @@
 //! What the engine's ports are bound to.
 
+pub mod debug;
 pub mod secrets;
 pub mod store;

@@ -45,6 +45,8 @@ pub enum Reason {
     Entry,
     /// A move came to its end.
     Step,
+    /// A person went there.
+    Goto,
     /// A breakpoint on a line.
     Breakpoint,
     /// A breakpoint on a name.
@@ -252,9 +254,12 @@ impl Debugger {
     }
 
     /// Whether a frame is one of a script that stands still, so that its values can be changed.
-    pub fn is_live_script(&self, moment: usize) -> bool {
+    pub fn is_live_script(&self, moment: usize, frame: usize) -> bool {
         let inner = self.lock();
-        moment + 1 == inner.been.len() && matches!(inner.held, Some(Held::Script { .. }))
+        let is_script = |moment: &Moment| moment.frames.get(frame).is_some_and(|frame| frame.kind == FrameKind::Script);
+        moment + 1 == inner.been.len()
+            && matches!(inner.held, Some(Held::Script { .. }))
+            && inner.been.get(moment).is_some_and(|moment| is_script(moment))
     }
 
     /// The value of an expression in a frame: in a script that stands still its own language, elsewhere CEL or a text with
