@@ -100,6 +100,11 @@ impl Cells {
         response
     }
 
+    /// Whether a cell stands still.
+    pub fn is_held(&self) -> bool {
+        self.cells.current().is_some_and(|debugger| debugger.is_held())
+    }
+
     /// The next event. One caller at a time hears them.
     pub async fn event(&self) -> Value {
         let mut told = self.told.lock().await;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use aikit_runtime::debug::{DebugEvent, Frame};
@@ -21,7 +21,13 @@ use crate::{
 pub struct Client {
     next: Arc<AtomicU64>,
     out: mpsc::UnboundedSender<Value>,
+    /// Whether the client shows progress, and whether some is under way.
+    shows_progress: Arc<AtomicBool>,
+    works: Arc<AtomicBool>,
 }
+
+/// The one progress of a session: its run.
+const PROGRESS: &str = "run";
 
 impl Client {
     fn send(&self, mut message: Value) {
@@ -33,6 +39,27 @@ impl Client {
     /// Sends an event.
     pub fn event(&self, event: &str, body: Value) {
         self.send(json!({ "type": "event", "event": event, "body": body }));
+    }
+
+    /// Says that the run works, to a client that shows progress.
+    pub fn working(&self, title: &str) {
+        if self.shows_progress.load(Ordering::SeqCst) && !self.works.swap(true, Ordering::SeqCst) {
+            self.event("progressStart", json!({ "progressId": PROGRESS, "title": title, "cancellable": false }));
+        }
+    }
+
+    /// Says what it works on.
+    pub fn works_on(&self, what: &str) {
+        if self.works.load(Ordering::SeqCst) {
+            self.event("progressUpdate", json!({ "progressId": PROGRESS, "message": what }));
+        }
+    }
+
+    /// Says that it stands still or has ended.
+    pub fn rests(&self) {
+        if self.works.swap(false, Ordering::SeqCst) {
+            self.event("progressEnd", json!({ "progressId": PROGRESS }));
+        }
     }
 
     /// Sends a text that the client shows.
@@ -62,7 +89,7 @@ impl Session {
     /// A session whose messages go to `out`.
     pub fn new(out: mpsc::UnboundedSender<Value>, launcher: Arc<dyn Launcher>) -> Self {
         Self {
-            client: Client { next: Arc::default(), out },
+            client: Client { next: Arc::default(), out, shows_progress: Arc::default(), works: Arc::default() },
             launcher,
             breakpoints: Breakpoints::default(),
             view: View::default(),
@@ -116,6 +143,7 @@ impl Session {
         match told {
             Some(DebugEvent::Stopped(at)) => {
                 self.view.forget();
+                self.client.rests();
                 self.client.event("stopped", view::stopped(&at));
             }
             Some(DebugEvent::Output { text, line }) => {
@@ -144,6 +172,8 @@ impl Session {
     async fn answer(&mut self, command: &str, arguments: &Value) -> Answer {
         match command {
             "initialize" => {
+                let shows = arguments["supportsProgressReporting"].as_bool().unwrap_or(false);
+                self.client.shows_progress.store(shows, Ordering::SeqCst);
                 self.then.push(("initialized", json!({})));
                 Ok(capabilities())
             }
@@ -206,7 +236,11 @@ impl Session {
                 };
                 let source = source(run);
                 let place = |frame: &Frame| (source.clone(), frame.line);
+                let held = run.debugger.is_held();
                 let answer = self.view.answer(&run.debugger, &place, other, arguments).await;
+                if held && !run.debugger.is_held() {
+                    self.client.working(&run.program.name);
+                }
                 self.then.append(&mut self.view.then);
                 answer
             }

@@ -165,6 +165,11 @@ impl Core {
         cancel
     }
 
+    /// Whether a debugger holds the cell that is being executed.
+    pub fn stands_still(&self) -> bool {
+        self.debugger.as_ref().is_some_and(|debugger| debugger.is_held())
+    }
+
     /// What is being executed; nothing in particular, if nothing is.
     pub fn running(&self) -> Parent {
         self.execution().as_ref().map_or_else(Parent::none, |execution| execution.parent.clone())

@@ -19,6 +19,9 @@ pub trait DebugPort: Debug + Send + Sync {
     /// Answers a request.
     async fn request(&self, request: Value) -> Value;
 
+    /// Whether a cell stands still.
+    fn is_held(&self) -> bool;
+
     /// Waits for the next event.
     async fn event(&self) -> Value;
 }
@@ -34,6 +37,7 @@ pub async fn serve(core: Arc<Core>, mut requests: mpsc::UnboundedReceiver<Messag
             let event = debugger.event().await;
             // It belongs to what runs; a client that asks nothing hears it as well.
             let parent = core.running();
+            core.shell.wake();
             core.iopub.publish(Outgoing::broadcast(parent, "debug_event", event), Weight::Vital);
         }
     };

@@ -213,8 +213,11 @@ def test_a_kernel_whose_cell_stands_still_answers(debugger, language):
     began = time.monotonic()
     assert client.kernel_info("control", 2)["debugger"] is True
     assert client.kernel_info("shell", 2)["supported_features"] == ["debugger"]
-    assert time.monotonic() - began < 2
+    assert client.ask("complete_request", timeout=2, code="ctx.", cursor_pos=4)["status"] == "ok"
+    assert client.ask("is_complete_request", timeout=2, code="x = (")["status"] in ("incomplete", "unknown")
+    later = client.begin("1")
     client.interrupt()
+    assert client.end(later).status == "error"
     assert client.end(msg_id).content["ename"] == "KeyboardInterrupt"
     assert lab.ask("debugInfo")["stoppedThreads"] == []
     lab.ask("setBreakpoints", source={"path": lab.dump(code)}, breakpoints=[])

@@ -47,5 +47,8 @@ pub fn lsp() -> Done {
 
 /// The debug adapter beside debugpy.
 pub fn dap() -> Done {
-    run(Command::new(python::peers()?).arg("tests/python/bench/dap.py").current_dir(root()).env("AIKIT_BIN", aikit(true)?))
+    run(Command::new(python::peers()?)
+        .arg("tests/python/bench/dap.py")
+        .current_dir(root())
+        .env("AIKIT_BIN", aikit(true)?))
 }

@@ -25,6 +25,10 @@ impl DebugPort for Adapter {
         self.0.request(&request).await
     }
 
+    fn is_held(&self) -> bool {
+        self.0.is_held()
+    }
+
     async fn event(&self) -> Value {
         self.0.event().await
     }

@@ -239,7 +239,7 @@ fn value_of() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn made_programs_behave_alike_under_a_debugger(body in prop::collection::vec(statement(3), 1..6)) {
