@@ -79,7 +79,7 @@ impl Cells {
     pub async fn request(&self, request: &Value) -> Value {
         let mut state = self.state.lock().await;
         let command = request["command"].as_str().unwrap_or_default();
-        let answer = state.answer(command, &request["arguments"]).await;
+        let answer = state.answer(command, &request["arguments"]).await.map(untyped);
         state.next_message += 1;
         let mut response = json!({
             "type": "response", "seq": state.next_message, "request_seq": request["seq"].as_i64().unwrap_or(0),
@@ -360,6 +360,14 @@ fn sites(code: &str, language: Language) -> (Sites, u32) {
             (Sites::default(), u32::try_from(lines).unwrap_or(0))
         }
     }
+}
+
+/// JupyterLab shows the type of a variable in place of its value, unless it is one of Python's or there is none.
+fn untyped(mut body: Value) -> Value {
+    for variable in body["variables"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        variable.remove("type");
+    }
+    body
 }
 
 fn suffix(language: Language) -> &'static str {

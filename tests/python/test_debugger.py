@@ -130,6 +130,7 @@ def test_a_cell_stops_shows_its_variables_and_goes_on(debugger, language):
         assert [(frame["name"], frame["line"], frame["source"]["path"]) for frame in frames[:2]] == [
             ("twice", 3, path), ("main", 7, path),
         ]  # fmt: skip
+        assert frames[2]["source"]["path"] == path
         assert lab.variables(frames[0])["result"] == str(2 * n)
         assert lab.variables(frames[1])["i"] == str(n)
         assert lab.ask("evaluate", expression="n + 40", frameId=frames[0]["id"], context="repl")["result"] == str(40 + n)

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Breakpoint, DebugEvent, Debugger, Filters, Frame, Move, ScriptProbe};
+use super::{Breakpoint, DebugEvent, Debugger, Filters, Frame, FrameKind, Move, ScriptProbe};
 
 /// The text of a cell and the line (from 1) of it that is meant.
 pub type CellLine = (Arc<str>, u32);
@@ -114,9 +114,10 @@ impl CellDebugger {
     /// In which cell a frame stands.
     pub fn place(&self, frame: &Frame) -> Option<CellLine> {
         let inner = self.lock();
-        if let Some((script, _)) = &frame.script
-            && let Some(cell) = inner.scripts.get(script)
-        {
+        // The frame below those of a script is the cell.
+        let script = frame.script.as_ref().map_or(&frame.name, |(script, _)| script);
+        let known = frame.script.is_some() || frame.kind == FrameKind::Run;
+        if let Some(cell) = inner.scripts.get(script).filter(|_| known) {
             return Some((cell.clone(), frame.line));
         }
         let (cell, before) = inner.current.as_ref()?.document.clone()?;
