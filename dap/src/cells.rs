@@ -364,7 +364,8 @@ fn sites(code: &str, language: Language) -> (Sites, u32) {
 
 /// JupyterLab shows the type of a variable in place of its value, unless it is one of Python's or there is none.
 fn untyped(mut body: Value) -> Value {
-    for variable in body["variables"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+    let variables = body.get_mut("variables").and_then(Value::as_array_mut);
+    for variable in variables.into_iter().flatten().filter_map(Value::as_object_mut) {
         variable.remove("type");
     }
     body

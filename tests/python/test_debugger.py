@@ -214,9 +214,10 @@ def test_a_kernel_whose_cell_stands_still_answers(debugger, language):
     began = time.monotonic()
     assert client.kernel_info("control", 2)["debugger"] is True
     assert client.kernel_info("shell", 2)["supported_features"] == ["debugger"]
-    assert client.ask("complete_request", timeout=2, code="ctx.", cursor_pos=4)["status"] == "ok"
     assert client.ask("is_complete_request", timeout=2, code="x = (")["status"] in ("incomplete", "unknown")
     later = client.begin("1")
+    # An answer behind it says that it has arrived.
+    assert client.ask("complete_request", timeout=2, code="ctx.", cursor_pos=4)["status"] == "ok"
     client.interrupt()
     assert client.end(later).status == "error"
     assert client.end(msg_id).content["ename"] == "KeyboardInterrupt"
