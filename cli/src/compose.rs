@@ -165,8 +165,8 @@ pub async fn session(
     scope: Scope,
     kind: &str,
     composition: &Composition,
-) -> Result<Arc<Session>, Failure> {
+) -> Result<Session, Failure> {
     let engine = engine(database, scope, kind, composition).await?;
     let options = SessionOptions { model: composition.model.clone(), ..SessionOptions::default() };
-    Ok(Arc::new(Session::new(engine, options)?))
+    Ok(Session::new(engine, options)?)
 }

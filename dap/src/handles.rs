@@ -157,6 +157,12 @@ impl Handles {
         named.into_iter().map(variable).collect()
     }
 
+    /// Values by name that belong to no frame.
+    pub fn list(&mut self, values: Value) -> Vec<Value> {
+        let named = named(&values, None, 0, usize::MAX, 0);
+        self.variables(named, None)
+    }
+
     /// A value as the answer to an evaluation: its text, its type, and how to unfold it.
     pub fn shown(&mut self, value: &Value) -> Map<String, Value> {
         self.placed(value, None)

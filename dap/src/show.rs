@@ -7,13 +7,16 @@ use aikit_runtime::debug::{
 };
 use serde_json::{Value, json};
 
-use crate::handles::{Handles, Owner};
+use crate::{
+    handles::{Handles, Owner},
+    view::Places,
+};
 
 /// How many completions are offered.
 const OFFERED: usize = 200;
 
 /// The frames of a thread, a page of them.
-pub fn stack(debugger: &Debugger, handles: &mut Handles, source: &Value, arguments: &Value) -> Value {
+pub fn stack(debugger: &Debugger, handles: &mut Handles, places: &Places<'_>, arguments: &Value) -> Value {
     let thread = arguments["threadId"].as_u64().unwrap_or(aikit_runtime::debug::MAIN);
     let found = debugger.at(thread).and_then(|number| Some((number, debugger.moment(number)?)));
     let Some((number, moment)) = found else { return json!({ "stackFrames": [], "totalFrames": 0 }) };
@@ -30,8 +33,9 @@ pub fn stack(debugger: &Debugger, handles: &mut Handles, source: &Value, argumen
         .take(levels)
         .map(|(frame, shown)| {
             let hint = if shown.kind == FrameKind::Run { "subtle" } else { "normal" };
+            let (source, line) = places(shown);
             json!({
-                "id": handles.frame(Owner { moment: number, frame }), "name": shown.name, "line": shown.line, "column": 1,
+                "id": handles.frame(Owner { moment: number, frame }), "name": shown.name, "line": line, "column": 1,
                 "source": source, "presentationHint": hint,
             })
         })

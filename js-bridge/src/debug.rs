@@ -81,8 +81,10 @@ pub(crate) fn begin(state: &State, job: &ScriptJob, wishes: Option<Wishes>) -> O
     let wanted = wishes.borrow_and_update().clone();
     let first = job.line_offset + 1;
     let last = job.line_offset + u32::try_from(job.code.lines().count().max(1)).unwrap_or(u32::MAX);
-    let own = wanted.lines.iter().map(|watched| watched.line).filter(|line| (first..=last).contains(line));
-    let lines: BTreeSet<u32> = own.collect();
+    let own = wanted.lines.iter().filter(|watched| {
+        watched.source.as_ref().is_none_or(|source| *source == job.name) && (first..=last).contains(&watched.line)
+    });
+    let lines: BTreeSet<u32> = own.map(|watched| watched.line).collect();
     let probed =
         wanted.entry || wanted.raised || wanted.pauses > 0 || !lines.is_empty() || job.code.contains("debugger");
     let until = if wanted.entry { Until::Line } else { Until::Breakpoint };
@@ -203,7 +205,11 @@ fn settle(state: &State, context: &mut Context) {
         let Some(debugging) = debugging.as_mut() else { return };
         debugging.stops.clear();
         for watched in &debugging.wanted.lines {
-            if let Some(table) = state.table_of(&debugging.chunk)
+            let table = match &watched.source {
+                Some(source) => state.table_of_source(source),
+                None => state.table_of(&debugging.chunk),
+            };
+            if let Some(table) = table
                 && let Some(line) = table.bind(watched.line)
             {
                 debugging.stops.entry((table.base, line)).or_default().push(watched.clone());

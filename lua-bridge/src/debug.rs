@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use aikit_core::{Language, RunError};
+use aikit_core::{Language, Place, RunError};
 use aikit_runtime::{
     debug::script::{
         GLOBALS, LOCALS, PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Shown,
-        UPVALUES, Wishes,
+        UPVALUES, WatchedLine, Wishes,
     },
     scripts::engine::{EngineHost, HostEvent},
 };
@@ -156,13 +156,11 @@ pub(crate) fn on_line(lua: &Lua, debug: &Debug<'_>, state: &State) -> mlua::Resu
     if !moving && !watched {
         return Ok(());
     }
-    let ours = debug.source().short_src.is_some_and(|chunk| state.lock().place(&chunk, line).is_some());
-    if !ours {
-        return Ok(());
-    }
+    let place = debug.source().short_src.and_then(|chunk| state.lock().place(&chunk, line));
+    let Some(place) = place else { return Ok(()) };
     let step = moving && arrived(lua, state);
     let paused = state.lock().debugging.as_ref().is_some_and(|debugging| debugging.wanted.pauses != debugging.pauses);
-    let hit = if watched { breakpoints(lua, state, line) } else { Vec::new() };
+    let hit = if watched { breakpoints(lua, state, &place) } else { Vec::new() };
     let reason = match (hit.is_empty(), paused, step) {
         (false, paused, step) => ScriptReason::Breakpoint { hit, step: step || paused },
         (true, true, _) => ScriptReason::Pause,
@@ -203,9 +201,14 @@ fn arrived(lua: &Lua, state: &State) -> bool {
 }
 
 /// The breakpoints of a line whose conditions hold, with the values that they want.
-fn breakpoints(lua: &Lua, state: &State, line: u32) -> Vec<(u64, Vec<Json>)> {
+fn breakpoints(lua: &Lua, state: &State, place: &Place) -> Vec<(u64, Vec<Json>)> {
     let watched: Vec<_> = match &state.lock().debugging {
-        Some(debugging) => debugging.wanted.lines.iter().filter(|watched| watched.line == line).cloned().collect(),
+        Some(debugging) => {
+            let here = |watched: &&WatchedLine| {
+                watched.line == place.line && watched.source.as_ref().is_none_or(|source| *source == place.source)
+            };
+            debugging.wanted.lines.iter().filter(here).cloned().collect()
+        }
         None => Vec::new(),
     };
     let value = |text: &str| evaluate(lua, state, 0, text);

@@ -20,7 +20,13 @@ struct Stop {
 }
 
 fn at(lines: &[u32]) -> ScriptWatch {
-    let line = |line: &u32| WatchedLine { id: u64::from(*line), line: *line, condition: None, wanted: Vec::new() };
+    let line = |line: &u32| WatchedLine {
+        id: u64::from(*line),
+        line: *line,
+        source: None,
+        condition: None,
+        wanted: Vec::new(),
+    };
     ScriptWatch { lines: lines.iter().map(line).collect(), errors: true, ..ScriptWatch::default() }
 }
 

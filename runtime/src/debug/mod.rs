@@ -2,6 +2,7 @@
 //! channels; protocols translate. A run without a debugger pays nothing.
 
 mod breakpoint;
+mod cells;
 mod frame;
 mod probe;
 pub mod script;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     breakpoint::{Breakpoint, Hits, evaluate},
+    cells::{CellDebugger, CellLine, HeldCell},
     frame::{CallSite, Frame, FrameKind, Moment, StepSite},
     probe::ScriptProbe,
     sites::{Sites, Spot},
@@ -43,6 +45,8 @@ pub enum Reason {
     Entry,
     /// A move came to its end.
     Step,
+    /// A person went there.
+    Goto,
     /// A breakpoint on a line.
     Breakpoint,
     /// A breakpoint on a name.
@@ -250,9 +254,12 @@ impl Debugger {
     }
 
     /// Whether a frame is one of a script that stands still, so that its values can be changed.
-    pub fn is_live_script(&self, moment: usize) -> bool {
+    pub fn is_live_script(&self, moment: usize, frame: usize) -> bool {
         let inner = self.lock();
-        moment + 1 == inner.been.len() && matches!(inner.held, Some(Held::Script { .. }))
+        let is_script = |moment: &Moment| moment.frames.get(frame).is_some_and(|frame| frame.kind == FrameKind::Script);
+        moment + 1 == inner.been.len()
+            && matches!(inner.held, Some(Held::Script { .. }))
+            && inner.been.get(moment).is_some_and(|moment| is_script(moment))
     }
 
     /// The value of an expression in a frame: in a script that stands still its own language, elsewhere CEL or a text with

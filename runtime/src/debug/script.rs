@@ -35,6 +35,9 @@ pub struct WatchedLine {
     pub id: u64,
     /// The line, from 1, as errors of the script count.
     pub line: u32,
+    /// The script, by its job's name; any that runs, where there is none.
+    #[serde(default)]
+    pub source: Option<String>,
     /// An expression of the script's language that has to hold.
     pub condition: Option<String>,
     /// Expressions whose values are wanted.

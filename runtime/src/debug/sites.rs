@@ -55,6 +55,13 @@ impl Sites {
         sites
     }
 
+    /// The places of a script that is not in a document; line `first` of its source is the first of the code.
+    pub fn of_script(language: Language, code: &str, first: u32) -> Self {
+        let mut sites = Self::default();
+        sites.add_code(language, code, first);
+        sites
+    }
+
     fn add_steps(&mut self, steps: &[StepPlan], lines: &LineIndex) {
         for step in steps {
             let last = lines.line_of((step.range.end as usize).saturating_sub(1)) + 1;
@@ -68,15 +75,18 @@ impl Sites {
     }
 
     fn add_script(&mut self, script: &ScriptPlan) {
-        let code: Vec<&str> = script.code.lines().collect();
-        let first = script.first_line + 1;
-        let last = script.first_line + u32::try_from(code.len().max(1)).unwrap_or(u32::MAX);
-        let lines = match script.language {
-            Language::Lua => lua_lines(&code).into_iter().map(|line| line + first).collect(),
-            Language::Js => js_lines(&code).into_iter().map(|line| line + first).collect(),
-            _ => Vec::new(),
+        self.add_code(script.language, &script.code, script.first_line + 1);
+    }
+
+    fn add_code(&mut self, language: Language, code: &str, first: u32) {
+        let code: Vec<&str> = code.lines().collect();
+        let last = first.saturating_add(u32::try_from(code.len().max(1)).unwrap_or(u32::MAX) - 1);
+        let lines = match language {
+            Language::Lua => lua_lines(&code),
+            Language::Js => js_lines(&code),
+            Language::Yaml => Vec::new(),
         };
-        self.scripts.push(Script { first, last, lines });
+        self.scripts.push(Script { first, last, lines: lines.into_iter().map(|line| line + first).collect() });
     }
 
     /// Where a breakpoint on a line belongs: the code of a script, the step around the line, or the next step.

@@ -18,7 +18,7 @@ use crate::{
     cell::CellEvent,
     debug::{
         ScriptProbe,
-        script::{PAUSED, ScriptReport, Wishes},
+        script::{PAUSED, Wishes},
     },
     gate::{Effect, Gate, store_error},
     journal::{EffectKind, SideEffect},
@@ -296,7 +296,8 @@ impl HostCalls for RunHost {
                 .with_help("pass what the agent needs as inputs"));
         }
         if method == PAUSED {
-            return self.paused(args).await;
+            let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
+            return probe.paused(args).await;
         }
         if method == "agents.run" {
             return self.run_agent(text(method, &args, 0, "name")?, arguments(&args)).await;
@@ -334,16 +335,5 @@ impl RunHost {
                 .with_help("list it under integration.tools")
         })?;
         self.execution.call_tool(&self.address, &tool, args).await
-    }
-
-    /// A script stands still and asks what to do.
-    async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
-        let unreadable =
-            |error| RunError::new(ErrorKind::Internal, format!("the debugger cannot read a script: {error}"));
-        let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
-        let report = args.into_iter().next().unwrap_or_default();
-        let report: ScriptReport = serde_json::from_value(report).map_err(unreadable)?;
-        let order = probe.report(report).await?;
-        serde_json::to_value(order).map_err(unreadable)
     }
 }

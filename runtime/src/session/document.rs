@@ -54,6 +54,9 @@ impl CellRun<'_> {
             }
             other => errors::run(store_error(other)),
         })?;
+        if let Some(cells) = &self.session.debugger {
+            cells.stored(format!("{}@{}", stored.agent, stored.version), &self.request.code, parts.body_line);
+        }
         let notes = self.notes(&findings);
         let line = format!("{}@{} ({})", stored.agent, stored.version, stored.status.as_str());
         Ok(summary(&plan, &line, &notes))
