@@ -37,14 +37,17 @@ pub fn cut(text: &str, cut: Cut) -> Vec<Passage> {
 
 /// Parts of a range that are `size` long at most and have `overlap` in common.
 fn pieces(text: &str, range: Range<usize>, cut: Cut) -> Vec<Range<usize>> {
-    let (atoms, cost): (Vec<Range<usize>>, fn(&str) -> usize) = match cut.unit {
+    let atoms: Vec<Range<usize>> = match cut.unit {
         Unit::Chars => {
             let inside = text[range.clone()].char_indices();
-            let atoms = inside.map(|(at, c)| range.start + at..range.start + at + c.len_utf8()).collect();
-            (atoms, |_| 1)
+            inside.map(|(at, c)| range.start + at..range.start + at + c.len_utf8()).collect()
         }
-        Unit::Sentences => (sentences(text, range), |_| 1),
-        Unit::Tokens | Unit::Headings => (atoms(text, range), word_tokens),
+        Unit::Sentences => sentences(text, range),
+        Unit::Tokens | Unit::Headings => atoms(text, range),
+    };
+    let cost = |atom: &str| match cut.unit {
+        Unit::Chars | Unit::Sentences => 1,
+        Unit::Tokens | Unit::Headings => word_tokens(atom),
     };
     let (size, overlap) = (cut.size.max(1), cut.overlap.min(cut.size.saturating_sub(1)));
     let costs: Vec<usize> = atoms.iter().map(|atom| cost(&text[atom.clone()])).collect();

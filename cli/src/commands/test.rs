@@ -118,9 +118,9 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
         tried.push((suites.len(), compose::beside(&engine, file), file.as_str(), suite));
         suites.push((file.as_str(), Ok(Vec::new())));
     }
-    let works = tried.iter().flat_map(|(at, engine, file, suite)| {
-        suite.works().map(move |work| (*at, engine, *file, suite, work))
-    });
+    let works = tried
+        .iter()
+        .flat_map(|(at, engine, file, suite)| suite.works().map(move |work| (*at, engine, *file, suite, work)));
     let tests = works.map(|(at, engine, file, suite, work)| {
         let cancel = cancel.clone();
         async move {
