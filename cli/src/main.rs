@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod kernelspec;
 mod logging;
+mod people;
 mod profile;
 mod render;
 mod source;

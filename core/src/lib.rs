@@ -4,6 +4,7 @@
 //! * [`TextRange`] and [`LineIndex`]: places in source text.
 //! * [`Diagnostic`] and [`DiagnosticCode`]: what is wrong, where, and what would fix it, the same in every face.
 //! * [`RunError`] and [`ErrorKind`]: the closed taxonomy of what can go wrong while a run executes.
+//! * [`memory`]: what agents remember.
 //! * [`record`]: the rows that the store keeps, free of SQL.
 //! * [`surface`]: what Lua and JavaScript can call, defined once.
 
@@ -12,6 +13,7 @@ mod diagnostic;
 mod error;
 pub mod ids;
 mod language;
+pub mod memory;
 pub mod record;
 pub mod render;
 mod scope;

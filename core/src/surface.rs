@@ -92,6 +92,11 @@ members! {
     Call "ctx.storage.set" (p("key", "string"), p("value", "any")) -> "nothing" "Stores a JSON value under a key for this tenant.";
     Call "ctx.storage.delete" (p("key", "string")) -> "boolean" "Removes a key; true if it was there.";
     Call "ctx.storage.list" (o("prefix", "string")) -> "list of string" "The keys of this tenant that begin with a prefix, sorted.";
+    Call "ctx.memory.remember" (p("value", "any"), o("options", "{ into, label }")) -> "{ outcome, id }" "Remembers a text or { text, metadata }; `into` is `episodic`, `semantic` ({ subject, relation, object }), `procedural` ({ task, steps }) or `block`. In a run by the rules of the document, in a cell for this person.";
+    Call "ctx.memory.recall" (p("query", "string"), o("options", "{ from, top_k }")) -> "list of { id, text, score }" "The memories that fit, the best first; `from` as `into`.";
+    Call "ctx.memory.search" (p("query", "string"), o("options", "{ from, top_k, min_score }")) -> "list of { text, score, source, citation }" "The passages of the document's knowledge bases that fit, the best first.";
+    Call "ctx.memory.block" (p("label", "string")) -> "string or nil" "The text of a block of the memory.";
+    Call "ctx.memory.forget" (p("id", "number")) -> "boolean" "Lets go of what was remembered under an id; true if it was there.";
     Call "ctx.ai.complete" (p("prompt", "string"), o("options", "{ model, system, temperature, max_tokens }")) -> "string" "Asks a model and returns its text. `model` is `provider/model`, by default the session's.";
     Call "ctx.ai.chat" (p("messages", "list of { role, content }"), o("options", "{ model, temperature, max_tokens }")) -> "{ content, model, usage }" "Asks a model with a conversation and returns its answer with the usage.";
     Call "ctx.agents.run" (p("name", "string"), o("inputs", "table")) -> "any" "Runs an agent of this tenant and returns its output.";
@@ -113,7 +118,7 @@ members! {
 
 /// Global names of the surface: the roots of [`MEMBERS`] and `vars`.
 pub const GLOBALS: &[(&str, &str)] = &[
-    ("ctx", "What the host offers: tenant, user, log, storage, models, agents, tools."),
+    ("ctx", "What the host offers: tenant, user, log, storage, memory, models, agents, tools."),
     ("display", "Rich outputs below the cell: HTML, Markdown, pictures, tables, charts, progress."),
     (
         "vars",

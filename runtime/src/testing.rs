@@ -24,6 +24,7 @@ use crate::{
     cassette::{Cassette, Tape, TapeMode},
     engine::{Engine, RunOptions, RunReport},
     journal::{EffectKind, Record},
+    people::Answers,
 };
 
 /// How many differences of a result are told.
@@ -171,6 +172,8 @@ pub async fn case(
     let mut stubs: BTreeMap<String, Value> =
         plan.tools.iter().filter_map(|tool| Some((tool.name.clone(), tool.mock.clone()?))).collect();
     stubs.extend(said.stubs.iter().map(|(tool, result)| (tool.call_name(), result.clone())));
+    let answers: BTreeMap<String, Value> =
+        said.answers.iter().map(|(name, answer)| (name.0.clone(), answer.clone())).collect();
     let tape = match tape(said, &setting, stubs.keys().cloned()) {
         Ok(tape) => tape,
         Err(error) => return tested(None, Verdict::Errored(error)),
@@ -179,6 +182,7 @@ pub async fn case(
         source_name: setting.source_name.to_owned(),
         stubs: Arc::new(stubs),
         tape: tape.clone(),
+        people: Some(Arc::new(Answers::from(answers))),
         ..RunOptions::default()
     };
     let inputs = said.input.clone().unwrap_or_else(|| json!({}));
@@ -248,6 +252,11 @@ fn judged_failure(expect: &Expectation, error: RunError) -> Verdict {
 /// Compares a run with what is expected of it.
 fn judge(plan: &Plan, case: &TestCase, report: &RunReport, left: usize) -> Verdict {
     let expect = &case.expect;
+    if let Some(question) = report.waiting.first() {
+        let message = format!("the run waits for a person: {}", question.prompt);
+        let help = format!("give the answer under `answers`: {{{}: …}}", question.name);
+        return Verdict::Errored(RunError::new(ErrorKind::HumanTimeout, message).with_help(help));
+    }
     let output = match report.result() {
         Err(error) => return judged_failure(expect, error),
         Ok(output) => output,

@@ -1,26 +1,20 @@
 //! What a checked document is lowered to: everything the engine needs to run it, and nothing of how it was written but
 //! the places. A document without error diagnostics always lowers; one with errors never does.
 
-use std::{collections::BTreeMap, time::Duration};
+mod context;
+mod flow;
+mod memory;
+mod models;
+mod tools;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-mod models;
-
-pub use models::{
-    CognitionPlan, MODEL_TIMEOUT, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, ParserPlan, RoutingPlan,
-    SecretSource, ToolChoicePlan,
-};
-
-use crate::{
-    agent::{Jitter, Join},
-    expr::Expr,
-    template::Template,
-    test_suite::TestCase,
-    words::ErrorGlob,
-};
+pub use self::{context::*, flow::*, memory::*, models::*, tools::*};
+use crate::{agent::Jitter, expr::Expr, template::Template, test_suite::TestCase, words::ErrorGlob};
 
 /// An executable agent.
 #[derive(Debug, Clone)]
@@ -51,20 +45,34 @@ pub struct Plan {
     pub output: Option<OutputPlan>,
     /// Declared tools by name, in the order of the document.
     pub tools: Vec<ToolPlan>,
+    /// What a model can do with the memory, as tools.
+    pub memory_tools: Vec<ToolPlan>,
+    /// What the agent remembers and knows.
+    pub memory: Arc<MemoryPlan>,
+    /// What a model is shown besides its prompt.
+    pub context: ContextPlan,
+    /// Servers of the Model Context Protocol, in the order of the document.
+    pub mcp_servers: Vec<McpServerPlan>,
+    /// How tools are called for a model.
+    pub tool_execution: ToolExecutionPlan,
+    /// What may be reached, and which tools may be called.
+    pub permits: PermitsPlan,
     /// What the agent does.
     pub behavior: BehaviorPlan,
     /// Initial state (`behavior.state.initial`), an object.
     pub state: Value,
     /// JSON Schema of the state, where declared.
     pub state_schema: Option<Value>,
+    /// How steps follow each other, and what surrounds them.
+    pub flow: FlowPlan,
     /// Bounds of one run.
     pub limits: RunLimits,
+    /// Bounds of all runs of the agent.
+    pub rates: RatePlan,
     /// `interface.examples`.
     pub examples: Vec<ExamplePlan>,
     /// `tests`.
     pub tests: Vec<CasePlan>,
-    /// Parts without which the agent must not run, and which this version does not execute: a run fails at once.
-    pub unsupported: Vec<&'static str>,
 }
 
 /// A document of kind `TestSuite`, ready to be run.
@@ -122,42 +130,6 @@ pub enum PromptPlan {
     Messages(Vec<(String, Template)>),
 }
 
-/// A declared tool.
-#[derive(Debug, Clone)]
-pub struct ToolPlan {
-    /// Its name.
-    pub name: String,
-    /// What it is good for.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub input: Value,
-    /// JSON Schema of its result, where declared.
-    pub output: Option<Value>,
-    /// What runs.
-    pub kind: ToolKind,
-    /// How long a call may take.
-    pub timeout: Duration,
-    /// Whether a call may be made again without harm: it changes nothing, or the same again.
-    pub repeatable: bool,
-    /// What a call gives in tests that do not say otherwise.
-    pub mock: Option<Value>,
-    /// When a person has to agree to a call: always, or under a condition in which `args` holds the arguments.
-    pub ask: Vec<Option<Expr>>,
-    /// Where it is declared.
-    pub range: TextRange,
-}
-
-/// What a tool runs.
-#[derive(Debug, Clone)]
-pub enum ToolKind {
-    /// One that comes with aikit, by name.
-    Builtin(String),
-    /// A script; `ctx.inputs` holds the arguments.
-    Script(ScriptPlan),
-    /// A kind of tool that this version does not execute: a call fails.
-    Unsupported(&'static str),
-}
-
 /// Code inside a document.
 #[derive(Debug, Clone)]
 pub struct ScriptPlan {
@@ -175,6 +147,23 @@ pub struct ScriptPlan {
     pub memory: Option<u64>,
 }
 
+/// Bounds of all runs of an agent together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RatePlan {
+    /// Runs at the same time.
+    pub concurrent: Option<u32>,
+    /// Runs in a minute.
+    pub runs_per_minute: Option<u32>,
+    /// How many more runs at once.
+    pub burst: u32,
+    /// Calls of tools in a minute.
+    pub tool_calls_per_minute: Option<u32>,
+    /// Tokens in a day.
+    pub tokens_per_day: Option<u64>,
+    /// US dollars in a day.
+    pub usd_per_day: Option<f64>,
+}
+
 /// What the agent does.
 #[derive(Debug, Clone)]
 pub enum BehaviorPlan {
@@ -185,8 +174,10 @@ pub enum BehaviorPlan {
     },
     /// Steps in order; the last output is the result unless a `return` gave one.
     Steps(Vec<StepPlan>),
-    /// A type of behavior that this version does not execute: a run fails.
-    Unsupported(&'static str),
+    /// One state at a time.
+    Machine(MachinePlan),
+    /// Steps, and edges that say which one comes next.
+    Graph(GraphPlan),
 }
 
 /// One step.
@@ -214,6 +205,12 @@ pub struct StepPlan {
     pub retry: Option<RetryPlan>,
     /// What is done instead when it has failed, in order.
     pub on_error: Vec<ErrorPlan>,
+    /// What undoes it when a later step fails.
+    pub compensate: Option<Compensation>,
+    /// How long its output is kept.
+    pub cache: Option<CachePlan>,
+    /// Whether a debugger stops here.
+    pub breakpoint: bool,
 }
 
 /// How a step is tried again.
@@ -255,8 +252,8 @@ pub enum ErrorAction {
     Use(Dynamic),
     /// The step fails with this error instead: code and message.
     Raise(String, Option<Template>),
-    /// What this version does not execute: the step fails.
-    Unsupported(&'static str),
+    /// The run goes on with this step.
+    Goto(String),
 }
 
 /// What a step does.
@@ -282,6 +279,17 @@ pub enum StepKind {
         /// Its arguments.
         args: Dynamic,
     },
+    /// Calls a tool of an MCP server.
+    Mcp {
+        /// The server.
+        server: String,
+        /// The tool's name there.
+        tool: String,
+        /// Its arguments.
+        args: Dynamic,
+    },
+    /// One request over HTTP.
+    Http(HttpPlan),
     /// Runs a script.
     Script(ScriptPlan),
     /// Writes the state: key ← value.
@@ -311,8 +319,8 @@ pub enum StepKind {
     Parallel {
         /// Name and steps of each.
         branches: Vec<(String, Vec<StepPlan>)>,
-        /// How many have to succeed.
-        join: Join,
+        /// How they are brought together.
+        join: JoinPlan,
     },
     /// Runs steps for each item of a list.
     Map {
@@ -338,8 +346,17 @@ pub enum StepKind {
         /// The steps.
         steps: Vec<StepPlan>,
     },
-    /// Waits for a time.
-    Wait(Duration),
+    /// Waits for a time or an event.
+    Wait(WaitFor),
+    /// Waits for a person.
+    Human(HumanPlan),
+    /// Tells others that something happened.
+    Emit {
+        /// The event.
+        event: String,
+        /// What is told.
+        payload: Dynamic,
+    },
     /// Fails with an error.
     Raise {
         /// Its code.
@@ -356,6 +373,8 @@ pub enum StepKind {
         /// The steps.
         steps: Vec<StepPlan>,
     },
+    /// Reads or writes memory.
+    Memory(MemoryStep),
     /// Ends the run with a result.
     Return(Dynamic),
     /// A kind of step that this version does not execute: it fails.
@@ -396,6 +415,39 @@ impl BodySegment<'_> {
     }
 }
 
+impl BehaviorPlan {
+    /// Every list of steps that is not inside another step, with what stands before the names in addresses.
+    pub fn lists(&self) -> Vec<(String, &[StepPlan])> {
+        match self {
+            BehaviorPlan::Chat { .. } => Vec::new(),
+            BehaviorPlan::Steps(steps) => vec![(String::new(), steps)],
+            BehaviorPlan::Graph(graph) => vec![(String::new(), &graph.nodes)],
+            BehaviorPlan::Machine(machine) => machine
+                .states
+                .iter()
+                .flat_map(|state| state.bodies().into_iter().map(|body| (body.segment.prefix(&state.name), body.steps)))
+                .collect(),
+        }
+    }
+}
+
+impl StatePlan {
+    /// The steps of the state, in the order in which they run.
+    pub fn bodies(&self) -> Vec<Body<'_>> {
+        let mut bodies = Vec::new();
+        for (name, steps) in [("entry", &self.entry), ("do", &self.steps), ("exit", &self.exit)] {
+            bodies.push(Body { label: name, segment: BodySegment::Named(name), steps });
+        }
+        let ways = self.on.iter().flat_map(|(_, ways)| ways).chain(&self.on_done).chain(&self.on_error);
+        for way in ways {
+            let label = way.target.as_deref().unwrap_or("stays");
+            bodies.push(Body { label, segment: BodySegment::Named("actions"), steps: &way.actions });
+        }
+        bodies.retain(|body| !body.steps.is_empty());
+        bodies
+    }
+}
+
 impl StepPlan {
     /// The steps inside this one, in the order of the document.
     pub fn bodies(&self) -> Vec<Body<'_>> {
@@ -421,6 +473,9 @@ impl StepPlan {
             StepKind::Subflow { name, steps, .. } => add(name, BodySegment::Only, steps),
             _ => {}
         }
+        if let Some(steps) = &self.compensate {
+            add("undone by", BodySegment::Named("compensate"), steps);
+        }
         for case in &self.on_error {
             if let ErrorAction::Do(steps) = &case.then {
                 add(case.matches.0.as_str(), BodySegment::Named("error"), steps);
@@ -436,6 +491,8 @@ impl StepKind {
         match self {
             StepKind::Llm { .. } => "llm",
             StepKind::Tool { .. } => "tool",
+            StepKind::Mcp { .. } => "mcp",
+            StepKind::Http(_) => "http",
             StepKind::Script(_) => "script",
             StepKind::Set(_) => "set",
             StepKind::Switch { .. } => "switch",
@@ -445,8 +502,11 @@ impl StepKind {
             StepKind::Map { .. } => "map",
             StepKind::Loop { .. } => "loop",
             StepKind::Wait(_) => "wait",
+            StepKind::Human(_) => "human",
+            StepKind::Emit { .. } => "emit",
             StepKind::Raise { .. } => "raise",
             StepKind::Subflow { .. } => "subflow",
+            StepKind::Memory(step) => step.keyword(),
             StepKind::Return(_) => "return",
             StepKind::Unsupported(keyword) => keyword,
         }

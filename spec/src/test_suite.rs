@@ -82,6 +82,9 @@ pub struct TestCase {
     /// What tools give back in place of being called: name to result.
     #[serde(default)]
     pub stubs: BTreeMap<ToolRef, Value>,
+    /// What people answer: the name of the step, or of the tool that asks to be called, to the answer.
+    #[serde(default)]
+    pub answers: BTreeMap<Name, Value>,
     /// What has to come out.
     #[serde(default)]
     pub expect: Expectation,

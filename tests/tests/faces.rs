@@ -12,11 +12,12 @@ use aikit_core::{Diagnostic, Language, Scope};
 use aikit_ide::{Snapshot, Surroundings};
 use aikit_js_bridge::JsFactory;
 use aikit_lua_bridge::LuaFactory;
+use aikit_memory::{MemoryService, ProcessRows};
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     cell::{CellEngine, CellEvent, CellIo, CellOutcome, CellRequest, InputError},
     engine::{Engine, Ports},
-    ports::{NoFiles, Secret, Secrets, SystemClock, Vars},
+    ports::{NoFiles, Reach, Secret, Secrets, SystemClock, Vars},
     scripts::{ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
@@ -62,6 +63,8 @@ async fn engine() -> Engine {
         secrets: Arc::new(NoSecrets),
         clock: Arc::new(SystemClock),
         files: Arc::new(NoFiles),
+        memory: Arc::new(MemoryService::new(Arc::new(ProcessRows::new(Arc::new(SystemClock))), Arc::new(SystemClock))),
+        reach: Reach::default(),
     };
     Engine::new(ports, scope, record)
 }

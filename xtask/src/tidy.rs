@@ -16,6 +16,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("spec", &["core", "yaml"]),
     ("ide", &["core", "yaml", "spec"]),
     ("runtime", &["core", "spec"]),
+    ("memory", &["core", "runtime"]),
     ("models", &["core", "runtime"]),
     ("tools", &["core", "runtime", "spec"]),
     ("storage", &["core"]),
@@ -35,6 +36,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "kernel",
             "lsp",
             "lua-bridge",
+            "memory",
             "models",
             "runtime",
             "spec",
@@ -44,7 +46,10 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
-    ("testing", &["core", "ide", "js-bridge", "lsp", "lua-bridge", "models", "runtime", "spec", "storage", "tools"]),
+    (
+        "testing",
+        &["core", "ide", "js-bridge", "lsp", "lua-bridge", "memory", "models", "runtime", "spec", "storage", "tools"],
+    ),
     ("xtask", &["core"]),
 ];
 

@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Writes both files.
 pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
-    let engine = runs::open(context).await?;
+    let engine = runs::open(context, None).await?;
     let id = runs::find(&engine, &args.run).await?;
     let (record, rows) = engine.recorded(id).await?;
     if matches!(record.status, RunStatus::Running | RunStatus::Cancelled) {

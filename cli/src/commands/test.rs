@@ -115,12 +115,14 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
                 continue;
             }
         };
-        tried.push((suites.len(), file.as_str(), suite));
+        tried.push((suites.len(), compose::beside(&engine, file), file.as_str(), suite));
         suites.push((file.as_str(), Ok(Vec::new())));
     }
-    let works = tried.iter().flat_map(|(at, file, suite)| suite.works().map(move |work| (*at, *file, suite, work)));
-    let tests = works.map(|(at, file, suite, work)| {
-        let (engine, cancel) = (&engine, cancel.clone());
+    let works = tried.iter().flat_map(|(at, engine, file, suite)| {
+        suite.works().map(move |work| (*at, engine, *file, suite, work))
+    });
+    let tests = works.map(|(at, engine, file, suite, work)| {
+        let cancel = cancel.clone();
         async move {
             let tested = match work {
                 _ if cancel.is_cancelled() => return None,

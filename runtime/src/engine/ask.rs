@@ -6,7 +6,9 @@ use aikit_spec::{
     plan::{ModelPlan, RetryPlan},
 };
 
-use super::{Execution, model, retry};
+use serde_json::json;
+
+use super::{Execution, model, retry, steps::boxed};
 use crate::{
     debug::{CallSite, FrameKind},
     event::RunEvent,
@@ -91,7 +93,7 @@ impl Execution {
                 .models
                 .get(name)
                 .ok_or_else(|| RunError::new(ErrorKind::Internal, format!("the plan lost the model `{name}`")))?;
-            match self.attempts_of(address, name, model, &shape).await {
+            match self.ask_one(address, name, model, &shape).await {
                 Err(error) if reason(error.kind).is_some_and(|reason| lineup.advance(reason)) => {}
                 answered => return answered,
             }
@@ -99,7 +101,7 @@ impl Execution {
     }
 
     /// Asks one model, as often as it says.
-    async fn attempts_of(
+    async fn ask_one(
         &self,
         address: &str,
         name: &str,
@@ -135,6 +137,9 @@ impl Execution {
             let site = CallSite { kind: FrameKind::Model, name: name.to_owned(), request };
             debugger.call(self.thread, site).await?;
         }
+        let hooks = &self.plan.flow.hooks;
+        let asked = || json!({ "model": name, "messages": journalled["messages"] });
+        boxed(|| self.call_hook(&hooks.before_llm, format!("{address}/before_llm/"), asked)).await?;
         let gate = &self.gate;
         let on_text = |text: &str| gate.tell(RunEvent::Token { address: address.to_owned(), text: text.to_owned() });
         let effect = Effect {
@@ -142,7 +147,7 @@ impl Execution {
             kind: EffectKind::Model,
             class: SideEffect::Read,
             label: format!("{}/{}", plan.provider, plan.model),
-            request: journalled,
+            request: journalled.clone(),
         };
         let value = gate
             .effect(effect, async {
@@ -152,6 +157,8 @@ impl Execution {
                 Ok((value, usage))
             })
             .await?;
+        let answered = || json!({ "model": name, "messages": journalled["messages"], "response": value });
+        boxed(|| self.call_hook(&hooks.after_llm, format!("{address}/after_llm/"), answered)).await?;
         serde_json::from_value(value)
             .map_err(|e| RunError::new(ErrorKind::Internal, format!("the recorded answer cannot be read: {e}")))
     }

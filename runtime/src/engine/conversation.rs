@@ -2,12 +2,13 @@
 
 use aikit_core::{ErrorKind, RunError};
 use aikit_spec::{
-    agent::FallbackReason,
+    agent::{FallbackReason, OnInvalidArgs},
     plan::{ModelPlan, OnInvalid, OutputPlan, ParserPlan, PromptPlan, ToolChoicePlan, ToolPlan},
 };
+use futures::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 
-use super::{Execution, answer::Form, ask::Lineup, model};
+use super::{Execution, answer::Form, ask::Lineup, model, tools::grants::GRANT};
 use crate::{
     debug::StepSite,
     ports::{Message, ModelRequest, ModelResponse, Role, StopReason, ToolCall, ToolChoice, ToolSpec},
@@ -52,8 +53,8 @@ impl Execution {
     pub(super) async fn chat(&self, max_iterations: u32) -> Result<Value, RunError> {
         let plan = self.plan.clone();
         let scope = self.scope();
-        let mut messages = self.system_messages(&scope)?;
-        messages.push(Message::text(Role::User, user_text(&self.inputs)));
+        let system = self.system_messages(&scope)?;
+        let question = user_text(&self.inputs);
         let (output, wrap) = chat_output(plan.output.as_ref(), plan.outputs.as_ref());
         if let Some(debugger) = self.options.debugger.clone() {
             let (address, name) = ("chat".to_owned(), "chat".to_owned());
@@ -61,20 +62,25 @@ impl Execution {
             debugger.step(self.thread, site).await?;
         }
         self.step_started("chat", "llm");
-        let answer = self
-            .converse(Conversation {
+        let answer = async {
+            let asked = vec![Message::text(Role::User, question.clone())];
+            let offered = self.offered(None).await?;
+            let conversation = Conversation {
                 address: "chat",
                 model: None,
-                messages,
-                tools: plan.tools.iter().collect(),
+                messages: Box::pin(self.in_context("chat", system, asked, true)).await?,
+                tools: offered.iter().map(|tool| &**tool).chain(&plan.memory_tools).collect(),
                 output: output.as_ref(),
                 max_iterations,
-            })
-            .await
-            .map(|answer| match wrap {
-                Some(property) => json!({ property: answer }),
-                None => answer,
-            });
+            };
+            let answer = self.boxed_converse(conversation).await?;
+            self.turn_ended("chat", &question, &answer).await?;
+            Ok(answer)
+        };
+        let answer = answer.await.map(|answer| match wrap {
+            Some(property) => json!({ property: answer }),
+            None => answer,
+        });
         self.step_ended("chat", &answer, None);
         self.gate.flush().await?;
         answer
@@ -106,8 +112,13 @@ impl Execution {
         }
     }
 
+    /// A conversation on the heap.
+    pub(super) fn boxed_converse<'a>(&'a self, c: Conversation<'a>) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(self.converse(c))
+    }
+
     /// Talks to a model until there is an answer that fits. One that never does is a reason to ask another model anew.
-    pub(super) async fn converse(&self, c: Conversation<'_>) -> Result<Value, RunError> {
+    async fn converse(&self, c: Conversation<'_>) -> Result<Value, RunError> {
         let spec = |tool: &&ToolPlan| ToolSpec {
             name: tool.name.clone(),
             description: tool.description.clone(),
@@ -136,6 +147,7 @@ impl Execution {
         let (mut rounds, mut repairs) = (0, 0);
         let mut last = false;
         loop {
+            Box::pin(self.fit(talk.c.address, &mut talk.c.messages)).await?;
             let choice = self.choice(talk, last);
             let response = self.say(talk, choice.clone(), true).await?;
             let taken = response.tool_calls.iter().find_map(|call| talk.form.taken(&call.name, &call.arguments));
@@ -151,8 +163,8 @@ impl Execution {
                     ));
                 }
                 talk.c.messages.push(Message::answered(&response));
-                for call in &response.tool_calls {
-                    let content = self.answer_call(&talk.c, call).await?;
+                let answers = self.answer_calls(&talk.c, &response.tool_calls).await?;
+                for (call, content) in response.tool_calls.iter().zip(answers) {
                     talk.calls.push(json!({ "tool": call.name, "args": call.arguments, "result": content }));
                     talk.c.messages.push(tool_result(call, content));
                 }
@@ -266,28 +278,58 @@ impl Execution {
         self.ask(c.address, lineup, shape).await
     }
 
-    /// Calls a tool for a model. What the model can put right (unknown tool, wrong arguments, a tool that failed) goes back
-    /// to it as text; what it cannot ends the step.
-    async fn answer_call(&self, c: &Conversation<'_>, call: &ToolCall) -> Result<String, RunError> {
+    /// Makes the calls that a model asks for in one turn, some at the same time; the answers are in the order of the calls.
+    async fn answer_calls(&self, c: &Conversation<'_>, calls: &[ToolCall]) -> Result<Vec<String>, RunError> {
+        // A person follows one call after the other.
+        let parallel = if self.options.debugger.is_some() { 1 } else { self.plan.tool_execution.parallel };
+        let work: Vec<_> = (calls.iter().enumerate())
+            .map(|(index, call)| {
+                // Calls at the same time have addresses of their own, so that what each asks for is told apart.
+                let address = match calls.len() {
+                    1 => c.address.to_owned(),
+                    _ => format!("{}#{}", c.address, index + 1),
+                };
+                Box::pin(async move { self.answer_call(c, &address, call).await })
+            })
+            .collect();
+        // A call that fails does not break off those beside it.
+        let answers: Vec<Result<String, RunError>> = stream::iter(work).buffered(parallel.max(1)).collect().await;
+        answers.into_iter().collect()
+    }
+
+    /// Calls a tool for a model. What the model can put right (unknown tool, wrong arguments, a tool that failed, a host that
+    /// is not granted) goes back to it as text; what it cannot ends the step.
+    async fn answer_call(&self, c: &Conversation<'_>, address: &str, call: &ToolCall) -> Result<String, RunError> {
         let Some(tool) = c.tools.iter().find(|tool| tool.name == call.name) else {
             let known: Vec<_> = c.tools.iter().map(|tool| tool.name.as_str()).collect();
             return Ok(format!("error: there is no tool `{}`; the tools are: {}", call.name, known.join(", ")));
         };
+        let repair = self.plan.tool_execution.on_invalid_args == OnInvalidArgs::Repair;
         if let Value::String(raw) = &call.arguments {
-            return Ok(format!("error: the arguments are not valid JSON: {raw}"));
+            let why = format!("the arguments are not valid JSON: {raw}");
+            return match repair {
+                true => Ok(format!("error: {why}")),
+                false => Err(RunError::new(ErrorKind::ValidationInput, format!("tool `{}`: {why}", tool.name))),
+            };
         }
-        match self.call_tool(c.address, tool, call.arguments.clone()).await {
-            Ok(Value::String(text)) => Ok(text),
-            Ok(value) => Ok(value.to_string()),
+        let granted = |error: &RunError| error.detail.as_ref().is_none_or(|detail| detail.get(GRANT).is_none());
+        let text = match self.call_tool(address, tool, call.arguments.clone()).await {
+            Ok(Value::String(text)) => text,
+            Ok(value) => value.to_string(),
             Err(error) => match error.kind {
-                ErrorKind::ToolFailed
+                ErrorKind::ValidationInput if !repair => return Err(error),
+                ErrorKind::ToolDenied if granted(&error) => return Err(error),
+                ErrorKind::ToolDenied
+                | ErrorKind::ToolFailed
                 | ErrorKind::ToolTimeout
                 | ErrorKind::ValidationInput
                 | ErrorKind::ValidationOutput
-                | ErrorKind::ScriptError => Ok(format!("error: {}", error.message)),
-                _ => Err(error),
+                | ErrorKind::HumanRejected
+                | ErrorKind::ScriptError => format!("error: {}", error.message),
+                _ => return Err(error),
             },
-        }
+        };
+        self.within_bounds(c, address, &tool.name, text).await
     }
 }
 

@@ -118,12 +118,11 @@ impl Engine {
     }
 
     /// Goes on with a run whose process ended before it did. Effects that came back are not performed again; one that
-    /// changes something and may have happened stops the run, unless `repeat` allows it.
+    /// changes something and may have happened stops the run, unless [`RunOptions::doubts`] says what is to be done.
     pub async fn resume(
         &self,
         run: RunId,
         plan: Option<Arc<Plan>>,
-        repeat: bool,
         options: RunOptions,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunError> {
@@ -139,10 +138,9 @@ impl Engine {
             Some(plan) => plan,
             None => self.plan_of_run(&record, true).await?,
         };
-        let past = Past::new(Mode::Resume, rows, u64::MAX);
-        if let Some(error) = past.doubtful().filter(|_| !repeat) {
-            return Err(error);
-        }
+        self.settle_children(run, &rows, &options.doubts).await?;
+        let mut past = Past::new(Mode::Resume, rows, u64::MAX);
+        past.settle(&options.doubts)?;
         let begin = Begin {
             plan,
             inputs: record.inputs.clone(),

@@ -44,7 +44,7 @@ pub(super) async fn wait(gate: &Gate, pause: Duration) -> Result<(), RunError> {
 pub(super) fn worth_it(retry: &RetryPlan, error: &RunError) -> bool {
     let never = matches!(error.kind, ErrorKind::ProviderAuth | ErrorKind::TenantIsolation | ErrorKind::Cancelled);
     let wanted = match retry.on.as_slice() {
-        [] => error.kind.is_retryable(),
+        [] => error.kind.is_retryable() || super::tools::may_pass(error),
         globs => globs.iter().any(|glob| glob.matches(error.kind.code())),
     };
     wanted && !never

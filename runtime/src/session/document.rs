@@ -54,6 +54,9 @@ impl CellRun<'_> {
             }
             other => errors::run(store_error(other)),
         })?;
+        if let Some(cells) = &self.session.debugger {
+            cells.stored(format!("{}@{}", stored.agent, stored.version), &self.request.code, parts.body_line);
+        }
         let notes = self.notes(&findings);
         let line = format!("{}@{} ({})", stored.agent, stored.version, stored.status.as_str());
         Ok(summary(&plan, &line, &notes))
@@ -139,7 +142,12 @@ fn summary(plan: &Plan, line: &str, notes: &str) -> MimeBundle {
     }
     match &plan.behavior {
         BehaviorPlan::Chat { .. } => facts.push(("behavior", "chat".into())),
-        BehaviorPlan::Unsupported(kind) => facts.push(("behavior", (*kind).into())),
+        BehaviorPlan::Machine(machine) => {
+            facts.push(("states", names(machine.states.iter().map(|state| state.name.as_str()).collect())));
+        }
+        BehaviorPlan::Graph(graph) => {
+            facts.push(("nodes", names(graph.nodes.iter().map(|node| node.name.as_str()).collect())));
+        }
         BehaviorPlan::Steps(steps) => {
             facts.push(("steps", names(steps.iter().map(|step| step.name.as_str()).collect())));
         }

@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use aikit_core::{ErrorKind, RunError};
 use aikit_spec::{
-    agent::Strategy,
-    plan::{BehaviorPlan, CognitionPlan, ModelPlan, OutputPlan, Plan, PromptPlan, RoutingPlan, ToolChoicePlan},
+    plan::{BehaviorPlan, ModelPlan, OutputPlan, Plan, PromptPlan},
     template::Template,
     test_suite::{Judge, TestCase},
 };
@@ -17,6 +16,9 @@ use crate::{
     cassette::Tape,
     engine::{Engine, RunOptions, RunReport},
 };
+
+/// An agent that does nothing.
+const NOTHING: &str = "identity: {agent_id: judge, name: Judge}\n";
 
 /// What a judge is told.
 const INSTRUCTION: &str = "You judge the result of an agent by a rubric. Judge nothing that the rubric does not ask for, and do \
@@ -72,7 +74,7 @@ impl Court<'_> {
             shown(&report.record.inputs),
             shown(&output)
         );
-        let plan = Arc::new(self.bench(name, model));
+        let plan = Arc::new(self.bench(engine, name, model)?);
         let options = RunOptions { parent: Some(report.record.id), tape: tape.clone(), ..RunOptions::default() };
         let judged = engine.run(&plan, json!({ "message": message }), options, cancel).await?;
         if let Some(missed) = tape.and_then(|tape| tape.missed()) {
@@ -102,7 +104,10 @@ impl Court<'_> {
     }
 
     /// An agent that does nothing but judge.
-    fn bench(&self, name: String, model: ModelPlan) -> Plan {
+    fn bench(&self, engine: &Engine, name: String, model: ModelPlan) -> Result<Plan, RunError> {
+        let nothing = aikit_spec::check(NOTHING, &engine.check_context()).plan;
+        let nothing =
+            nothing.ok_or_else(|| RunError::new(ErrorKind::Internal, "the judge's own document is refused"))?;
         let schema = json!({
             "type": "object",
             "properties": {
@@ -111,23 +116,16 @@ impl Court<'_> {
             },
             "required": ["score", "reason"],
         });
-        Plan {
+        Ok(Plan {
             agent: self.plan.agent.clone(),
             digest: self.plan.digest.clone(),
             inputs: json!({ "type": "object" }),
             models: BTreeMap::from([(name.clone(), model)]),
             default_model: name,
-            routing: RoutingPlan::default(),
-            cognition: CognitionPlan { strategy: Strategy::Direct, tool_choice: ToolChoicePlan::Auto, stop_when: None },
             system: Some(PromptPlan::Text(Template { source: INSTRUCTION.into(), range: Default::default() })),
             output: Some(OutputPlan::json(schema)),
-            outputs: None,
-            tools: Vec::new(),
             behavior: BehaviorPlan::Chat { max_iterations: 1 },
-            state: json!({}),
-            state_schema: None,
-            unsupported: Vec::new(),
-            ..self.plan.clone()
-        }
+            ..nothing
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::steps::present;
 use crate::{
@@ -53,7 +53,7 @@ pub struct HumanStep {
 }
 
 /// What a person does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HumanTask {
     /// Says yes or no; no is the error `human.rejected`.
@@ -66,7 +66,8 @@ pub enum HumanTask {
     Text,
 }
 
-/// A search in knowledge bases.
+/// A search in knowledge bases. The output is a list of passages, the best first: `id`, `text`, `score` from 0 to 1, `source` (the
+/// file), `headings`, `citation` (file and headings), `start` and `end` (bytes in the file), `base`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RetrieveStep {
@@ -83,11 +84,13 @@ pub struct RetrieveStep {
     pub min_score: Option<f64>,
 }
 
-/// A write to the memory.
+/// A write to the memory. The output is an object with `outcome`: `remembered` (with `id`), `filtered` or `off`; for facts
+/// `recorded`, `known`, `replaced` or `conflict`, the last two with `facts`, the ones that the new one meets.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RememberStep {
-    /// What is remembered; texts may be templates.
+    /// What is remembered; texts may be templates. A text or `{text, metadata}`; for `semantic` `{subject, relation, object,
+    /// valid_from, valid_to}`, for `procedural` `{task, steps}`.
     pub value: DynamicValue,
     /// Where.
     #[schemars(extend("default" = "episodic"))]
@@ -110,7 +113,8 @@ pub enum MemoryKind {
     Block,
 }
 
-/// A search in the memory.
+/// A search in the memory. The output is a list, the best first: `id`, `text`, `score` from 0 to 1, and what belongs to the
+/// kind: `metadata` and `created_at`; `subject`, `relation`, `object`, `valid_from`, `valid_to`; `steps` and `status`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RecallStep {
@@ -137,10 +141,7 @@ pub struct EmitStep {
 /// A wait for exactly one of these.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend(
-    "oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["event"]}],
-    "x-aikit-not-supported" = ["event", "until"],
-))]
+#[schemars(extend("oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["event"]}]))]
 pub struct WaitStep {
     /// A time.
     #[serde(rename = "for")]

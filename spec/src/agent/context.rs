@@ -30,7 +30,7 @@ pub struct WindowManagement {
     /// How it is chosen.
     #[schemars(extend("default" = "rolling_window"))]
     pub strategy: Option<WindowStrategy>,
-    /// Tokens of the context at most; what the model can take unless said otherwise.
+    /// Tokens of a request at most, its answer included, counted roughly; nothing leaves unless it is said.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub max_tokens: Option<u32>,
     /// Tokens that are kept free for the answer.
@@ -95,6 +95,7 @@ pub struct ContextLayer {
 /// Where a layer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-aikit-not-supported" = ["mcp_resource", "script"]))]
 pub enum LayerSource {
     /// A file of the workspace.
     File,
@@ -127,7 +128,7 @@ pub enum LayerPriority {
 /// A file or resource that is always there.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["path"]}, {"required": ["uri"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["path"]}, {"required": ["uri"]}], "x-aikit-not-executed" = ["refresh"]))]
 pub struct ContextMount {
     /// What it is.
     #[serde(rename = "type")]
@@ -150,6 +151,7 @@ pub struct ContextMount {
 /// What is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-aikit-not-supported" = ["artifact", "mcp_resource", "url"]))]
 pub enum MountType {
     /// A file of the workspace.
     File,
@@ -164,6 +166,7 @@ pub enum MountType {
 /// Where a mount stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-aikit-not-supported" = ["tool"]))]
 pub enum MountStrategy {
     /// Before the conversation.
     InjectStart,
@@ -186,6 +189,7 @@ pub enum Refresh {
 /// Passages of knowledge that fit the question.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-not-executed" = ["rerank"]))]
 pub struct Rag {
     /// Whether passages are searched.
     #[schemars(extend("default" = true))]
@@ -245,6 +249,7 @@ pub enum Fusion {
 /// Makes long conversations shorter.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-not-executed" = ["preserve_pinned"]))]
 pub struct Compression {
     /// Whether it is done.
     #[schemars(extend("default" = true))]
@@ -268,6 +273,7 @@ pub struct Compression {
 /// How a conversation is made shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-aikit-not-supported" = ["custom"]))]
 pub enum CompressionMethod {
     /// By a summary.
     Summary,
@@ -282,8 +288,9 @@ pub enum CompressionMethod {
 /// Keeps texts of strangers out of the system prompt.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-not-executed" = ["promote", "zones"]))]
 pub struct Quarantine {
-    /// Whether it is done.
+    /// Whether it is done. Memories, passages and files then stand in messages of the user, between marks.
     #[schemars(extend("default" = true))]
     pub enabled: Option<bool>,
     /// Whose texts are kept apart.

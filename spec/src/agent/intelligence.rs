@@ -15,9 +15,7 @@ use crate::{
 /// The models, the prompts and the form of the answer.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend(
-    "x-aikit-not-executed" = ["compression_model", "embedding_model"],
-))]
+#[schemars(extend())]
 pub struct Intelligence {
     /// Models by name.
     #[serde(default)]
@@ -25,7 +23,8 @@ pub struct Intelligence {
     /// The model that is used where a step names none: a declared one, or `provider/model`. Without it the declared model
     /// `default`, or the only one, or `scripted/auto`, which answers offline and by rule.
     pub model: Option<ModelRef>,
-    /// The model that turns texts into vectors.
+    /// The model that turns texts into vectors, for memories and knowledge; `hashing/384`, which needs no network, unless said
+    /// otherwise.
     pub embedding_model: Option<ModelRef>,
     /// The model that makes long conversations shorter.
     pub compression_model: Option<ModelRef>,

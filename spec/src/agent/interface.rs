@@ -8,7 +8,7 @@ use crate::words::{JsonSchemaObject, Name};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend("x-aikit-not-executed" = [
-    "context_schema", "conversation", "expose", "input_modalities", "output_modalities", "streaming",
+    "context_schema", "expose", "input_modalities", "output_modalities", "streaming",
 ]))]
 pub struct Interface {
     /// JSON Schema (2020-12) of the inputs; a run whose inputs do not fit does not begin.
@@ -74,12 +74,13 @@ pub enum Modality {
 
 /// How one talks with the agent.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("x-aikit-not-executed" = ["greeting", "starters"]))]
 pub struct Conversation {
-    /// Whether there is more than one turn.
+    /// Whether there is more than one turn: with `multi`, a run of a chat sees the turns that this person had with the agent in
+    /// the same session. An agent without `conversation` sees none.
     #[schemars(extend("default" = "multi"))]
     pub mode: Option<ConversationMode>,
-    /// How many turns at most.
+    /// How many earlier turns are seen at most; 50 unless said otherwise.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_turns: Option<u32>,
     /// What the agent says first.

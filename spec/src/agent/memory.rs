@@ -40,9 +40,9 @@ pub struct Memory {
 pub enum MemoryBackend {
     /// In the process; they end with it.
     Inmemory,
-    /// In the file of the store.
+    /// In the tenant's store.
     Sqlite,
-    /// In PostgreSQL.
+    /// In the tenant's store as well: which engine it is, the operator says.
     Postgresql,
 }
 
@@ -112,6 +112,7 @@ pub enum MemoryScope {
 /// What is known: things and how they are related.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-not-executed" = ["entities"]))]
 pub struct SemanticMemory {
     /// Where the graph lives.
     #[schemars(extend("default" = "sqlite_graph"))]
@@ -229,9 +230,9 @@ pub struct WritePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryWriter {
-    /// The model.
+    /// The model, by its tools, and steps.
     Agent,
-    /// Steps.
+    /// Steps only.
     Step,
     /// Nobody.
     Never,
@@ -247,7 +248,7 @@ pub struct RecallPolicy {
     /// How many tokens they may take.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub budget_tokens: Option<u32>,
-    /// When is looked up: CEL conditions, of which one has to hold.
+    /// When is looked up: CEL conditions, of which one has to hold; for every question unless said otherwise.
     #[serde(default)]
     pub triggers: Vec<ExprText>,
 }
@@ -261,7 +262,8 @@ pub struct KnowledgeBase {
     /// What it is.
     #[schemars(extend("default" = "documents"))]
     pub kind: Option<KnowledgeKind>,
-    /// Files or addresses, `*` and `**` stand for anything.
+    /// Files below the workspace, `*` and `**` stand for anything. Naming them here allows reading them; where
+    /// `governance.security.permits.fs_read` is written, it has to allow them too.
     pub source: Option<OneOrMany>,
     /// How texts are cut.
     pub chunk: Option<Chunking>,
@@ -275,6 +277,7 @@ pub struct KnowledgeBase {
 /// What a knowledge base is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-aikit-not-supported" = ["graph", "mcp", "sql", "vector"]))]
 pub enum KnowledgeKind {
     /// Texts.
     Documents,
@@ -320,6 +323,7 @@ pub enum ChunkUnit {
 /// When a knowledge base is read anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("x-aikit-not-supported" = ["cron"]))]
 pub enum KnowledgeRefresh {
     /// When a file changes.
     OnChange,

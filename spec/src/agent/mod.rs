@@ -48,7 +48,7 @@ use crate::{
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
-    "x-aikit-not-executed" = ["context_policy", "memory", "network", "observability", "storage"],
+    "x-aikit-not-executed" = ["network", "observability", "storage"],
     "x-aikit-aliases" = {
         "agent_id": "identity.agent_id",
         "author": "identity.author",

@@ -15,6 +15,7 @@ mod schemas;
 mod steps;
 mod suite;
 mod texts;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 

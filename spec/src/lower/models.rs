@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::{Lowering, at, duration, script, steps::retry};
 use crate::{
-    agent::{self, InvalidOutput, OutputMode, OutputParser, SecretOrigin, Strategy},
+    agent::{self, InvalidOutput, OutputMode, OutputParser, Strategy},
     expr::Expr,
     plan::{
         CognitionPlan, MODEL_TIMEOUT, ModelParametersPlan, ModelPlan, OnInvalid, OutputPlan, ParserPlan, RoutingPlan,
-        SecretSource, ToolChoicePlan,
+        ToolChoicePlan,
     },
     words::{ModelRef, call_name},
 };
@@ -22,16 +22,11 @@ impl Lowering<'_> {
     pub(super) fn declared_models(&mut self, root: &Node) {
         for (name, model) in &self.document.intelligence.models {
             let node = at(root, &["intelligence", "models", &name.0]).unwrap_or(root);
-            let secret = model.secret.as_ref().and_then(|name| self.document.governance.security.secrets.get(&name.0));
+            let secret = model.secret.as_ref().and_then(|name| self.secret(&name.0));
             let parameters = &model.parameters;
             let plan = ModelPlan {
                 base_url: model.base_url.as_ref().map(|url| url.0.clone()),
-                secret: secret.map(|secret| match secret.from {
-                    SecretOrigin::Env => SecretSource::Env(secret.key.clone()),
-                    SecretOrigin::Tenant => SecretSource::Tenant(secret.key.clone()),
-                    SecretOrigin::File => SecretSource::Unsupported("file"),
-                    SecretOrigin::Vault => SecretSource::Unsupported("vault"),
-                }),
+                secret,
                 parameters: ModelParametersPlan {
                     temperature: parameters.temperature,
                     top_p: parameters.top_p,

@@ -1,7 +1,11 @@
 //! The data of one tenant.
 
+mod events;
+mod facts;
 mod history;
+mod knowledge;
 mod kv;
+mod memory;
 mod runs;
 mod session;
 mod specs;

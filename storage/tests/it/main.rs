@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod crash;
+mod memory;
 mod migrations;
 mod model;
 mod support;

@@ -6,16 +6,22 @@ use std::{collections::BTreeSet, fmt::Debug, fs, path::Path};
 
 use aikit_core::{
     Scope,
+    memory::{
+        Document, FactChange, NewEpisode, NewFact, NewPassage, NewProcedure, Part, PartState, ProcedureStatus,
+        Retention, Share, Space, Vector,
+    },
     record::{NewRun, StoreError},
 };
 use aikit_storage::{Database, TenantStore};
+use chrono::DateTime;
 use serde_json::json;
 
 use crate::support::*;
 
 /// The methods of the port, read from its source, so that a new one cannot be forgotten here.
 fn port_methods() -> BTreeSet<String> {
-    methods(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/src/ports/store.rs"), "async fn ")
+    let ports = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/src/ports");
+    ["store.rs", "memory_store.rs"].iter().flat_map(|file| methods(&ports.join(file), "async fn ")).collect()
 }
 
 fn methods(path: &Path, prefix: &str) -> BTreeSet<String> {
@@ -75,8 +81,78 @@ async fn probe(method: &str, store: &TenantStore) -> Vec<String> {
         ],
         "history_search" => vec![show(store.history_search("*", 100, false).await)],
         "session" => vec![show(store.session().await)],
-        other => panic!("`{other}` is not tried from the wrong tenant: add it to this list"),
+        other => remembered(other, store).await,
     }
+}
+
+/// The same for what is remembered, in every kind of space.
+async fn remembered(method: &str, store: &TenantStore) -> Vec<String> {
+    let mut answers = Vec::new();
+    for space in spaces() {
+        let space = &space;
+        answers.push(match method {
+            "memory_state" => show(store.memory_state(space, Part::Episodes).await),
+            "add_episode" => show(store.add_episode(space, episode("a stranger's"), Retention::default()).await),
+            "episodes" => show(store.episodes(space, 0).await),
+            "remove_episode" => show(store.remove_episode(space, 1).await),
+            "facts" => show(store.facts(space).await),
+            "change_facts" => {
+                let basis = store.memory_state(space, Part::Facts).await.unwrap();
+                show(store.change_facts(space, facts(basis, "a stranger's")).await)
+            }
+            "add_procedure" => show(store.add_procedure(space, procedure("a stranger's")).await),
+            "procedures" => show(store.procedures(space).await),
+            "block" => show(store.block(space, "persona").await),
+            "set_block" => show(store.set_block(space, "persona", "a stranger's").await),
+            "documents" => show(store.documents(space).await),
+            "put_document" => {
+                let document = Document { source: "other.md".into(), digest: "2".into() };
+                show(store.put_document(space, document, vec![passage("a stranger's")]).await)
+            }
+            "remove_document" => show(store.remove_document(space, "handbook.md").await),
+            "passages" => show(store.passages(space, 0).await),
+            "turns" => show(store.turns(space, 10).await),
+            "add_turns" => show(store.add_turns(space, vec![json!("a stranger's")], 10).await),
+            other => panic!("`{other}` is not tried from the wrong tenant: add it to this list"),
+        });
+    }
+    answers
+}
+
+/// Spaces of every kind, one of them with the name of the other tenant.
+fn spaces() -> Vec<Space> {
+    let shares = [Share::Session, Share::User, Share::Agent, Share::Tenant];
+    let space = |share, namespace: &str| Space {
+        namespace: namespace.into(),
+        share,
+        agent: agent("support"),
+        in_process: false,
+    };
+    shares.into_iter().map(|share| space(share, "support")).chain([space(Share::Tenant, "acme/support")]).collect()
+}
+
+fn episode(text: &str) -> NewEpisode {
+    let vector = Vector { model: "test/2".into(), values: vec![0.5, -0.25] };
+    NewEpisode { text: text.into(), metadata: json!({ "by": text }), vector: Some(vector) }
+}
+
+fn procedure(task: &str) -> NewProcedure {
+    NewProcedure { task: task.into(), steps: json!(["search"]), status: ProcedureStatus::Suggested }
+}
+
+fn facts(basis: PartState, object: &str) -> FactChange {
+    let fact = NewFact {
+        subject: "ada".into(),
+        relation: "knows".into(),
+        object: object.into(),
+        valid_from: None,
+        valid_to: None,
+    };
+    FactChange { basis, superseded: Vec::new(), recorded: vec![fact], at: DateTime::UNIX_EPOCH }
+}
+
+fn passage(text: &str) -> NewPassage {
+    NewPassage { text: text.into(), headings: vec!["Top".into()], start: 0, end: 9, vector: None }
 }
 
 async fn fill(store: &TenantStore) {
@@ -90,6 +166,15 @@ async fn fill(store: &TenantStore) {
     store.kv_set("secret", &json!({ "plan": "take over globex" })).await.unwrap();
     store.kv_set("secret-2", &json!(2)).await.unwrap();
     store.add_history(1, "%run support", Some("acme's answer")).await.unwrap();
+    for space in &spaces() {
+        store.add_episode(space, episode("acme's own"), Retention::default()).await.unwrap();
+        store.change_facts(space, facts(PartState::default(), "acme's friend")).await.unwrap();
+        store.add_procedure(space, procedure("acme's way")).await.unwrap();
+        store.set_block(space, "persona", "acme's persona").await.unwrap();
+        let document = Document { source: "handbook.md".into(), digest: "1".into() };
+        store.put_document(space, document, vec![passage("acme's rules")]).await.unwrap();
+        store.add_turns(space, vec![json!({ "content": "acme's question" })], 10).await.unwrap();
+    }
 }
 
 /// Everything that a tenant can see of itself.
@@ -103,8 +188,25 @@ async fn view(store: &TenantStore) -> Vec<String> {
 }
 
 fn reads(method: &str) -> bool {
-    !["put_spec", "promote_spec", "begin_run", "append_journal", "end_run", "kv_set", "kv_delete", "add_history"]
-        .contains(&method)
+    ![
+        "put_spec",
+        "promote_spec",
+        "begin_run",
+        "append_journal",
+        "end_run",
+        "kv_set",
+        "kv_delete",
+        "add_history",
+        "add_episode",
+        "remove_episode",
+        "change_facts",
+        "add_procedure",
+        "set_block",
+        "put_document",
+        "remove_document",
+        "add_turns",
+    ]
+    .contains(&method)
 }
 
 /// Times differ from one database to the next.
@@ -156,8 +258,15 @@ async fn another_user_of_the_tenant_shares_data_but_not_history() {
     assert_eq!(colleague.kv_list("").await.unwrap(), ["secret", "secret-2"]);
     assert_eq!(colleague.history_tail(10).await.unwrap(), []);
     assert_eq!(colleague.history_range(1, 0, None).await.unwrap(), []);
+    // What a person remembers, or says in a conversation, is theirs; what an agent remembers is everybody's.
+    for space in &spaces() {
+        let theirs = matches!(space.share, Share::User | Share::Session);
+        assert_eq!(colleague.episodes(space, 0).await.unwrap().is_empty(), theirs, "{space:?}");
+        assert_eq!(colleague.turns(space, 9).await.unwrap().is_empty(), theirs, "{space:?}");
+    }
     // The session of another user is not taken over by knowing its id.
     let thief = database.enter(&scope("acme", "bob", 1), "test").await.unwrap();
+    assert_eq!(thief.turns(&spaces()[0], 9).await.unwrap(), [json!(null); 0]);
     assert!(matches!(thief.add_history(1, "x", None).await, Err(StoreError::NotFound { what: "session", .. })));
     assert_eq!(thief.session().await.unwrap(), None);
 }
