@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 const AGENT: &str = "identity: {agent_id: clerk, name: Clerk}
 interface: {inputs: {type: object, properties: {message: {type: string}}, required: [message]}}
 intelligence:
-  model: scripted/clerk.yaml
-integration: {tools: [calculator]}
+  model: scripted/clerk
+integration: {tools: [calculate]}
 behavior:
   steps:
-    - {name: ask, llm: {prompt: '{{ inputs.message }}', tools: [calculator]}}
-    - {name: sum, tool: calculator, args: {expression: 6 * 7}}
+    - {name: ask, llm: {prompt: '{{ inputs.message }}', tools: [calculate]}}
+    - {name: sum, tool: calculate, args: {expression: 6 * 7}}
     - {name: end, return: {said: '{{ steps.ask.output }}', sum: '{{ steps.sum.output }}'}}
 ";
 
 /// A model's script: one rule that holds for everything.
-const SCRIPT: &str = "- {reply: I am here}\n";
+const SCRIPT: &str = r#"[{"text": "I am here"}]"#;
 
 struct Home(tempfile::TempDir);
 
@@ -28,7 +28,7 @@ impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         home.write("clerk.agent.yaml", AGENT);
-        home.write("clerk.yaml", SCRIPT);
+        home.write("clerk.script.json", SCRIPT);
         home
     }
 
@@ -70,7 +70,7 @@ fn a_cassette_is_recorded_replayed_and_added_to() {
     assert_eq!(kinds, ["model", "tool"]);
 
     // The model is gone; its answer is not, and a person may change it.
-    std::fs::remove_file(home.path().join("clerk.yaml")).unwrap();
+    std::fs::remove_file(home.path().join("clerk.script.json")).unwrap();
     home.write("c.json", &home.read("c.json").replace("I am here", "I am on tape"));
     let (code, text) = run(&["--cassette", "c.json"]);
     assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()["said"].clone()), (0, json!("I am on tape")));
@@ -82,7 +82,7 @@ fn a_cassette_is_recorded_replayed_and_added_to() {
         "{text}"
     );
 
-    home.write("clerk.yaml", SCRIPT);
+    home.write("clerk.script.json", SCRIPT);
     let before = home.read("c.json");
     home.ok(&["run", "clerk.agent.yaml", "message=ho", "--cassette", "c.json", "--cassette-mode", "auto"]);
     let after: Value = serde_json::from_str(&home.read("c.json")).unwrap();
@@ -115,7 +115,7 @@ fn a_run_becomes_a_test() {
     assert!(suite.contains("agent: ../clerk.agent.yaml") && suite.contains("cassette: ./hi.cassette.json"), "{suite}");
     assert_eq!(home.say(&["fixture", "last", "--agent", "clerk.agent.yaml", "--out", "tests/hi.suite.yaml"]).0, 1);
 
-    std::fs::remove_file(home.path().join("clerk.yaml")).unwrap();
+    std::fs::remove_file(home.path().join("clerk.script.json")).unwrap();
     let told = home.ok(&["test", "tests"]);
     assert!(told.contains("1 test: 1 passed, 0 failed"), "{told}");
     home.write("clerk.agent.yaml", &AGENT.replace("'{{ inputs.message }}'", "'Say: {{ inputs.message }}'"));
@@ -123,14 +123,14 @@ fn a_run_becomes_a_test() {
     assert_eq!(code, 4, "{told}");
     assert!(told.contains("/messages/0/content: recorded \"hi\", now \"Say: hi\""), "{told}");
     home.write("clerk.agent.yaml", &AGENT.replace("6 * 7", "6 * 8"));
-    assert!(home.say(&["test", "tests/hi.suite.yaml"]).1.contains("request of tool `calculator`"));
+    assert!(home.say(&["test", "tests/hi.suite.yaml"]).1.contains("request of tool `calculate`"));
     std::fs::remove_file(home.path().join("tests/hi.cassette.json")).unwrap();
     let (code, told) = home.say(&["test", "tests/hi.suite.yaml"]);
     assert!(code == 4 && told.contains("cannot be read"), "{told}");
 
     // A stored agent is named; a run that failed is expected to fail.
     home.write("clerk.agent.yaml", &AGENT.replace("expression: 6 * 7", "expression: 1 / 0"));
-    home.write("clerk.yaml", SCRIPT);
+    home.write("clerk.script.json", SCRIPT);
     home.ok(&["spec", "create", "clerk.agent.yaml"]);
     assert_eq!(home.say(&["run", "clerk", "message=hi"]).0, 4);
     home.ok(&["fixture", "last", "--out", "fails.suite.yaml"]);
@@ -159,13 +159,13 @@ fn tests_run_side_by_side_and_are_told_in_order() {
 #[test]
 fn a_judge_is_asked_for_a_mark() {
     let home = Home::new();
-    home.write("strict.yaml", "- {reply: '{\"score\": 0.4, \"reason\": \"too short\"}'}\n");
+    home.write("strict.script.json", r#"[{"json": {"score": 0.4, "reason": "too short"}}]"#);
     let suite = |model: &str, more: &str| {
         format!(
             "kind: TestSuite\nagent: ./clerk.agent.yaml\ncases:\n  - name: one\n    input: {{message: hi}}\n    script: [hello{more}]\n    judge: {{model: {model}, rubric: Is it kind?, min: 0.5}}\n"
         )
     };
-    home.write("a.suite.yaml", &suite("scripted/strict.yaml", ""));
+    home.write("a.suite.yaml", &suite("scripted/strict", ""));
     let (code, told) = home.say(&["test", "a.suite.yaml"]);
     assert!(code == 4 && told.contains("judge is {\"score\":0.4,\"reason\":\"too short\"}"), "{told}");
     // A real one answers by the script of the case.

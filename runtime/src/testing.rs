@@ -59,7 +59,10 @@ impl Verdict {
         let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
         match self {
             Verdict::Passed | Verdict::Ran => Vec::new(),
-            Verdict::Errored(error) => vec![format!("[{}] {error}", error.code())],
+            Verdict::Errored(error) => {
+                let help = error.help.iter().map(|help| format!("help: {help}"));
+                std::iter::once(format!("[{}] {}", error.code(), error.message)).chain(help).collect()
+            }
             Verdict::Failed(differences) => {
                 let told = differences.iter().map(|one| {
                     let place = if one.path.is_empty() { "the result" } else { &one.path };

@@ -8,7 +8,7 @@ use std::{
 use aikit_core::{ErrorKind, RunError, record::Usage};
 use serde_json::Value;
 
-use super::{Cassette, is_taped};
+use super::{Cassette, is_local, is_taped};
 use crate::{
     gate::Effect,
     journal::EffectKind,
@@ -94,7 +94,7 @@ impl Tape {
                 None => Ok((entry.response.clone().unwrap_or_default(), entry.usage)),
             });
         }
-        if self.mode == TapeMode::Auto {
+        if self.mode == TapeMode::Auto || is_local(effect.kind) {
             return None;
         }
         let error = self.miss(effect);
@@ -181,7 +181,7 @@ mod tests {
         let answers: Vec<_> = (0..3).map(|_| play(&tape, &asked).unwrap().unwrap()).collect();
         assert_eq!(answers, ["a", "b", "b"]);
         assert_eq!(tape.missed(), None);
-        for kind in [EffectKind::Clock, EffectKind::Storage, EffectKind::Script, EffectKind::Agent] {
+        for kind in [EffectKind::Clock, EffectKind::Storage, EffectKind::Script, EffectKind::Agent, EffectKind::Memory] {
             assert_eq!(play(&tape, &effect(kind, json!(1))), None);
         }
     }

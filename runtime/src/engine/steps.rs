@@ -315,7 +315,9 @@ impl Execution {
     /// The step's work, ended when its time is over. In a replay time does not pass: what was broken off stands in the
     /// journal.
     async fn timed(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
-        let Some(limit) = step.timeout.filter(|_| !self.gate.is_replay()) else {
+        let request = step.retry.as_ref().and_then(|retry| retry.request_timeout);
+        let limit = step.timeout.into_iter().chain(request).min();
+        let Some(limit) = limit.filter(|_| !self.gate.is_replay()) else {
             return boxed(move || self.cached(step, address)).await;
         };
         let kind = match step.kind {

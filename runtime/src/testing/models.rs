@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::{
-    ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets, StopReason,
+    Embedder, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets, StopReason,
     ToolCall,
 };
 
@@ -57,6 +57,12 @@ impl Models for CaseModels {
 
     fn names(&self) -> Vec<String> {
         self.models.names()
+    }
+
+    fn embedder(&self, name: &str) -> Option<Arc<dyn Embedder>> {
+        self.models.embedder(name)?;
+        // Hashing stands in for every other one, whatever its model is called.
+        self.models.embedder("hashing")
     }
 }
 
