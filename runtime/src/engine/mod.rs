@@ -137,9 +137,12 @@ impl Engine {
         &self.limits
     }
 
-    /// The same engine with other models and credentials: nothing leaves the machine in a test.
+    /// The same engine with other models and credentials and an empty memory: nothing leaves the machine in a test, and nothing
+    /// of it stays.
     pub fn for_tests(&self, models: Arc<dyn Models>, secrets: Arc<dyn Secrets>) -> Self {
-        Self { ports: Ports { models, secrets, ..self.ports.clone() }, ..self.clone() }
+        let models = memory::offline(models, self.ports.models.clone());
+        let memory = self.ports.memory.blank();
+        Self { ports: Ports { models, secrets, memory, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// The outside.
