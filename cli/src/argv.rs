@@ -104,6 +104,8 @@ pub enum Command {
     Resume(commands::runs::Resume),
     /// Run a recorded run again with something changed, keeping what is the same
     Fork(commands::runs::Fork),
+    /// Make a test of a run, with the answers of its models and tools beside it
+    Fixture(commands::fixture::Args),
     /// Print the JSON Schema of a document kind
     Schema(commands::schema::Args),
     /// Show what holds here, and where each value comes from

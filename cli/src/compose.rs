@@ -9,13 +9,19 @@ use aikit_memory::MemoryService;
 use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     engine::{Engine, Ports},
-    ports::{Models, NoFiles, Scripts, Store, SystemClock, Tools, Vars},
+    ports::{Files, Models, NoFiles, Reach, Scripts, Store, SystemClock, Tools, Vars},
     scripts::{ProcessScripts, ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
 use aikit_spec::{CheckContext, limits::LimitLayer};
 use aikit_storage::Database;
-use aikit_tools::BuiltinTools;
+use aikit_tools::{
+    BuiltinTools,
+    http::Network,
+    mcp::McpServers,
+    process::{ProcessConfig, Processes},
+    workspace::Workspace,
+};
 
 use crate::{
     adapters::{memory::MemoryRows, secrets::TenantSecrets, store::StoreAdapter},
@@ -56,6 +62,8 @@ pub struct Composition {
     pub model: String,
     /// Bounds of every run.
     pub limits: Vec<LimitLayer>,
+    /// The folder whose files tools can reach, and in which programs start.
+    pub workspace: Option<PathBuf>,
 }
 
 /// What any document can refer to here: providers and built-in tools.
@@ -74,8 +82,54 @@ impl Composition {
         let program = std::env::current_exe().map_err(|error| {
             Failure::new(Exit::Internal, format!("the program does not know where it lies: {error}"))
         })?;
-        Ok(Self { program, model_scripts: std::env::current_dir().ok(), model, limits: context.profile.limits.clone() })
+        let here = std::env::current_dir().ok();
+        let (model_scripts, limits) = (here.clone(), context.profile.limits.clone());
+        Ok(Self { program, model_scripts, model, limits, workspace: here })
     }
+
+    /// The workspace of a document is the folder that it lies in; what is no file has the working folder.
+    pub fn beside(mut self, document: &str) -> Self {
+        self.workspace = folder_of(document).or(self.workspace);
+        self
+    }
+}
+
+/// The folder of a document that is a file.
+fn folder_of(document: &str) -> Option<PathBuf> {
+    let file = std::path::Path::new(document);
+    let file = if file.is_file() { file.canonicalize().ok()? } else { return None };
+    file.parent().map(PathBuf::from)
+}
+
+/// The engine with the workspace of a document.
+pub fn beside(engine: &Engine, document: &str) -> Engine {
+    match folder_of(document) {
+        Some(folder) => {
+            let (files, reach) = outside(Some(&folder));
+            engine.at(files, reach)
+        }
+        None => engine.clone(),
+    }
+}
+
+/// What every program gets of the environment: what finds programs, and where they may put what they throw away.
+const BASE: &[&str] = &["PATH", "LANG", "TZ", "TMPDIR", "SYSTEMROOT"];
+
+/// The workspace and the ways out of it.
+fn outside(workspace: Option<&PathBuf>) -> (Arc<dyn Files>, Reach) {
+    let network = Arc::new(Network::new());
+    let Some(root) = workspace else {
+        return (Arc::new(NoFiles), Reach { http: network, ..Reach::default() });
+    };
+    let files: Arc<dyn Files> = match Workspace::open(root) {
+        Ok(workspace) => Arc::new(workspace),
+        // A folder that cannot be opened holds nothing that could be read.
+        Err(_) => Arc::new(NoFiles),
+    };
+    let base = BASE.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect();
+    let processes = Processes::new(ProcessConfig { root: root.clone(), base });
+    let mcp = Arc::new(McpServers::new(processes.clone(), network.clone()));
+    (files, Reach { http: network, programs: Arc::new(processes), mcp })
 }
 
 /// An engine for a scope; `kind` is recorded with the session (`kernel`, `cli`).
@@ -90,6 +144,7 @@ pub async fn engine(
     let store: Arc<dyn Store> = Arc::new(StoreAdapter::new(entered));
     let tenant = store.tenant().await?;
     let models = ModelsConfig { scripts: composition.model_scripts.clone(), ..ModelsConfig::default() };
+    let (files, reach) = outside(composition.workspace.as_ref());
     let ports = Ports {
         store,
         models: Arc::new(Registry::new(models)),
@@ -97,8 +152,9 @@ pub async fn engine(
         scripts: scripts(composition.program.clone()),
         secrets: Arc::new(TenantSecrets::new(tenant.clone())),
         clock: Arc::new(SystemClock),
-        files: Arc::new(NoFiles),
+        files,
         memory: Arc::new(memory),
+        reach,
     };
     Ok(Engine::new(ports, scope, tenant).within(composition.limits.clone()))
 }
@@ -109,8 +165,8 @@ pub async fn session(
     scope: Scope,
     kind: &str,
     composition: &Composition,
-) -> Result<Arc<Session>, Failure> {
+) -> Result<Session, Failure> {
     let engine = engine(database, scope, kind, composition).await?;
     let options = SessionOptions { model: composition.model.clone(), ..SessionOptions::default() };
-    Ok(Arc::new(Session::new(engine, options)?))
+    Ok(Session::new(engine, options)?)
 }

@@ -22,6 +22,7 @@ exits! {
     NotFound = 3, "A file, tenant, agent, version, run or kernel does not exist.";
     RunFailed = 4, "An agent ran and failed.";
     Store = 5, "The store cannot be opened or written.";
+    Waiting = 6, "A run waits for a person; `aikit resume` goes on with it.";
     Internal = 70, "A mistake of aikit itself.";
     Interrupted = 130, "Interrupted by a person.";
 }

@@ -56,7 +56,7 @@ impl Binding {
             "interrupt_mode": "message",
             // The schema of kernelspecs wants three numbers.
             "kernel_protocol_version": format!("{PROTOCOL_VERSION}.0"),
-            "metadata": { "aikit": { "version": env!("CARGO_PKG_VERSION") } },
+            "metadata": { "debugger": true, "aikit": { "version": env!("CARGO_PKG_VERSION") } },
         })
     }
 }
@@ -210,7 +210,7 @@ mod tests {
                 "language": "javascript",
                 "interrupt_mode": "message",
                 "kernel_protocol_version": "5.5.0",
-                "metadata": { "aikit": { "version": env!("CARGO_PKG_VERSION") } },
+                "metadata": { "debugger": true, "aikit": { "version": env!("CARGO_PKG_VERSION") } },
             })
         );
     }

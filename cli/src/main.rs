@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod kernelspec;
 mod logging;
+mod people;
 mod profile;
 mod render;
 mod source;
@@ -78,6 +79,7 @@ fn dispatch(argv: Argv) -> Result<Outcome, Failure> {
         Command::Replay(args) => serve(commands::runs::replay(&context, args)),
         Command::Resume(args) => serve(commands::runs::resume(&context, args)),
         Command::Fork(args) => serve(commands::runs::fork(&context, args)),
+        Command::Fixture(args) => wait(commands::fixture::run(&context, args)),
         Command::Check(args) => wait(commands::check::run(&context, args)),
         Command::Config(command) => wait(commands::config::run(&context, command)),
         Command::Spec(command) => wait(commands::spec::run(&context, command)),

@@ -137,6 +137,9 @@ fn is_document(path: &Path) -> bool {
     if file.take(64 << 10).read_to_string(&mut start).is_err() {
         return false;
     }
+    if start.contains("\"aikit_cassette\"") {
+        return false;
+    }
     start.contains("agent_id")
         || start.lines().any(|line| line.starts_with("agent:"))
         || Kind::ALL.iter().any(|kind| {

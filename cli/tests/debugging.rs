@@ -499,3 +499,53 @@ fn what_makes_no_sense_is_answered_with_an_error() {
     }
     client.end();
 }
+
+#[test]
+fn a_run_is_looked_at_where_it_has_been_and_where_a_frame_began() {
+    let home = tempfile::tempdir().unwrap();
+    let stop = json!([{ "line": 17, "hitCondition": "== 3" }]);
+    let mut client = Client::launch(home.path(), FLOW, stop, json!({}));
+    assert_eq!(client.stopped(), ("breakpoint".into(), "main".into(), 17));
+    let source = json!({ "path": home.path().join("flow.agent.yaml") });
+    let targets = |client: &mut Client, line: u32| {
+        let found = client.ok("gotoTargets", json!({ "source": source, "line": line }))["targets"].clone();
+        found.as_array().unwrap().iter().map(|target| target["id"].clone()).collect::<Vec<_>>()
+    };
+    let (steps, here) = (targets(&mut client, 13), targets(&mut client, 17));
+    assert_eq!((steps.len(), here.len(), targets(&mut client, 1).len()), (3, 1, 0));
+    client.ok("goto", json!({ "threadId": 1, "targetId": steps[2] }));
+    assert_eq!(client.stopped(), ("goto".into(), "add (script)".into(), 13));
+    assert_eq!(client.evaluate("item"), "1");
+    let past = client.ask("setExpression", json!({ "expression": "a", "value": "1", "frameId": 1 }));
+    assert_eq!(past["success"], false);
+    client.ok("goto", json!({ "threadId": 1, "targetId": here[0] }));
+    assert_eq!(client.stopped(), ("goto".into(), "main".into(), 17));
+    let set = json!({ "expression": "ctx.state.sum", "value": "5", "frameId": 1 });
+    assert_eq!(client.ok("setExpression", set)["value"], "5");
+    let frames = client.ok("stackTrace", json!({ "threadId": 1 }))["stackFrames"].clone();
+    assert_eq!(frames[2]["name"], "each (map)");
+    client.ok("restartFrame", json!({ "frameId": frames[2]["id"] }));
+    assert_eq!(client.stopped(), ("goto".into(), "each (map)".into(), 9));
+    assert_eq!(client.evaluate("state.sum"), "10");
+    client.ok("continue", json!({ "threadId": 1 }));
+    assert_eq!(client.stopped().2, 17);
+    client.ok("continue", json!({ "threadId": 1 }));
+    client.event("terminated");
+    client.end();
+}
+
+#[test]
+fn a_client_that_shows_progress_hears_of_the_steps() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("flow.agent.yaml");
+    std::fs::write(&file, FLOW).unwrap();
+    let mut client = Client::start(home.path());
+    client.ok("initialize", json!({ "adapterID": "aikit", "supportsProgressReporting": true }));
+    client.ok("launch", json!({ "program": file, "inputs": { "n": 1 } }));
+    client.ok("configurationDone", json!({}));
+    assert_eq!(client.event("progressStart")["title"], "flow.agent.yaml");
+    assert!(client.event("progressUpdate")["message"].as_str().unwrap().contains("first"));
+    client.event("progressEnd");
+    client.event("terminated");
+    client.end();
+}

@@ -82,7 +82,7 @@ codes! {
     504 LIMIT_EXCEEDED Error "A limit is wider than the outer layer allows.";
     505 STORE_OWNED Warning "The field is filled by the store; what the document says is not used.";
     506 ISOLATION_LOOSENED Warning "The document cannot loosen isolation; the stricter setting holds.";
-    507 NOT_PERMITTED Error "The host or program is not among the document's permits.";
+    507 NOT_PERMITTED Error "The host, program or tool of a server is not among the document's permits.";
     508 BUDGET_TOO_SMALL Warning "Every run needs more than the budget allows.";
     509 BUDGET_AT_RISK Information "A run may need more than the budget allows.";
     601 UNREACHABLE Warning "The step can never run.";

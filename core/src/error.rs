@@ -64,10 +64,18 @@ error_kinds! {
     ToolTimeout = "tool.timeout", true;
     /// There is no tool of that name.
     ToolNotFound = "tool.not_found", false;
+    /// An MCP server cannot be started or reached, or broke off.
+    McpUnavailable = "mcp.unavailable", true;
+    /// An MCP server answered outside of the protocol.
+    McpInvalid = "mcp.invalid", false;
+    /// The tools of an MCP server are not those that were there when it was first used.
+    McpPinChanged = "mcp.pin_changed", false;
     /// A person said no.
     HumanRejected = "human.rejected", false;
     /// Nobody answered in time.
     HumanTimeout = "human.timeout", false;
+    /// A guardrail does not let it pass.
+    GuardrailBlocked = "guardrail.blocked", false;
     /// A script threw.
     ScriptError = "script.error", false;
     /// A script went over its budget of instructions, memory or time.

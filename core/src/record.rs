@@ -174,6 +174,34 @@ impl Usage {
     }
 }
 
+/// Something that a run told the tenant's others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its number within the tenant, from 1.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// What was told.
+    pub payload: Value,
+    /// The run that told it.
+    pub run: RunId,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Something that counts against a quota of the tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Charge {
+    /// The quota.
+    pub key: String,
+    /// When its window of time began, in seconds since 1970.
+    pub started: i64,
+    /// How much more is used; less than nothing gives back.
+    pub amount: f64,
+    /// How much may be used in the window.
+    pub limit: Option<f64>,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunEnd {

@@ -16,9 +16,11 @@ pub struct Breakpoints {
 }
 
 /// A breakpoint as it was placed.
-struct Placed {
-    shown: Value,
-    kept: Option<Breakpoint>,
+pub struct Placed {
+    /// As the client is told.
+    pub shown: Value,
+    /// As the debugger gets it.
+    pub kept: Option<Breakpoint>,
 }
 
 impl Breakpoints {
@@ -50,12 +52,9 @@ impl Breakpoints {
 
     /// Replaces the filters of failures.
     pub fn set_filters(&mut self, arguments: &Value) -> Value {
-        let plain = arguments["filters"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let options = arguments["filterOptions"].as_array().into_iter().flatten();
-        let asked: Vec<&str> = plain.chain(options.filter_map(|option| option["filterId"].as_str())).collect();
-        self.filters = Filters { failed: asked.contains(&"failed"), uncaught: asked.contains(&"uncaught") };
-        let shown = asked.iter().map(|name| json!({ "verified": matches!(*name, "failed" | "uncaught") }));
-        json!({ "breakpoints": shown.collect::<Vec<_>>() })
+        let (filters, shown) = filters(arguments);
+        self.filters = filters;
+        shown
     }
 
     /// Gives everything to the debugger of a run.
@@ -98,6 +97,17 @@ pub fn same_file(a: &str, b: &str) -> bool {
     !a.is_empty() && !b.is_empty() && (ends(a, b) || ends(b, a))
 }
 
+/// The filters of failures that a client wants, and what it is told of them.
+pub fn filters(arguments: &Value) -> (Filters, Value) {
+    let plain = arguments["filters"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let options = arguments["filterOptions"].as_array().into_iter().flatten();
+    let asked: Vec<&str> = plain.chain(options.filter_map(|option| option["filterId"].as_str())).collect();
+    let has = |name| asked.contains(&name);
+    let filters = Filters { failed: has("failed"), uncaught: has("uncaught"), raised: has("raised") };
+    let shown = asked.iter().map(|name| json!({ "verified": matches!(*name, "failed" | "uncaught" | "raised") }));
+    (filters, json!({ "breakpoints": shown.collect::<Vec<_>>() }))
+}
+
 fn options(id: u64, asked: &Value) -> Result<Breakpoint, String> {
     let text = |name: &str| asked[name].as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
     let hits = text("hitCondition").map(|text| Hits::parse(&text)).transpose()?;
@@ -119,28 +129,40 @@ fn readable(condition: Option<&str>) -> Result<(), String> {
 }
 
 fn place(id: u64, asked: &Value, path: &str, program: Option<&Target<'_>>) -> Placed {
-    let mut breakpoint = match options(id, asked) {
-        Ok(breakpoint) => breakpoint,
+    let line = match options(id, asked) {
+        Ok(breakpoint) => breakpoint.line,
         Err(message) => return unverified(id, asked["line"].as_u64().unwrap_or(0) as u32, "failed", message),
     };
-    let line = breakpoint.line;
     let Some(program) = program else {
         return unverified(id, line, "pending", "the document is not known yet".into());
     };
     if !same_file(path, program.path) {
         return unverified(id, line, "failed", "this run does not come from this document".into());
     }
-    let Some(spot) = program.sites.place(line) else {
-        return unverified(id, line, "failed", "the document has no steps to stop at".into());
+    let mut placed = place_in(id, asked, program.sites, 0);
+    if placed.kept.is_some() {
+        placed.shown["source"] = program.source.clone();
+    }
+    placed
+}
+
+/// Places a breakpoint in a source of which so many lines stand before what can stop.
+pub fn place_in(id: u64, asked: &Value, sites: &Sites, before: u32) -> Placed {
+    let mut breakpoint = match options(id, asked) {
+        Ok(breakpoint) => breakpoint,
+        Err(message) => return unverified(id, asked["line"].as_u64().unwrap_or(0) as u32, "failed", message),
+    };
+    let line = breakpoint.line;
+    let Some(spot) = line.checked_sub(before).and_then(|line| sites.place(line)) else {
+        return unverified(id, line, "failed", "there is nothing to stop at".into());
     };
     if !spot.script
         && let Err(message) = readable(breakpoint.condition.as_deref())
     {
         return unverified(id, line, "failed", message);
     }
-    breakpoint.line = spot.line;
-    let shown = json!({ "id": id, "verified": true, "line": spot.line, "source": program.source });
-    Placed { shown, kept: Some(breakpoint) }
+    breakpoint.line = spot.line + before;
+    Placed { shown: json!({ "id": id, "verified": true, "line": breakpoint.line }), kept: Some(breakpoint) }
 }
 
 fn place_name(id: u64, asked: &Value, program: Option<&Target<'_>>) -> Placed {

@@ -27,6 +27,8 @@ struct Place {
     path: Vec<String>,
     /// What is missing in it and inside of it.
     cut: Arc<[Cut]>,
+    /// The number of the first item of a list.
+    first: usize,
 }
 
 impl Place {
@@ -37,7 +39,7 @@ impl Place {
 
     fn inside(&self, name: &str) -> Self {
         let path = self.path.iter().cloned().chain([name.to_owned()]).collect();
-        Self { owner: self.owner, path, cut: self.cut.clone() }
+        Self { path, cut: self.cut.clone(), ..*self }
     }
 }
 
@@ -96,10 +98,10 @@ impl Handles {
         self.values.get(reference.checked_sub(1)?)?.group_of
     }
 
-    /// The reference of a group of a frame's variables. Those of a script are in the group `script`; parts of them may be
-    /// `cut`.
-    pub fn group(&mut self, value: Value, owner: Owner, script: Option<&str>, cut: &Arc<[Cut]>) -> usize {
-        let place = script.map(|group| Place { owner, path: vec![group.to_owned()], cut: cut.clone() });
+    /// The reference of a group of a frame's variables. Those of a script are in the group `script`, with the number of the
+    /// first item of its lists; parts of them may be `cut`.
+    pub fn group(&mut self, value: Value, owner: Owner, script: Option<(&str, usize)>, cut: &Arc<[Cut]>) -> usize {
+        let place = script.map(|(group, first)| Place { owner, path: vec![group.to_owned()], cut: cut.clone(), first });
         self.values.push(Held { value, group_of: Some(owner), place });
         self.values.len()
     }
@@ -123,7 +125,7 @@ impl Handles {
     pub fn page(&mut self, reference: usize, start: usize, shown: Shown) -> Option<Vec<Value>> {
         let place = self.values.get(reference.checked_sub(1)?)?.place.as_ref()?;
         let place = Place { cut: shown.cut.into(), ..place.clone() };
-        let named = named(&shown.value, None, 0, usize::MAX, start + 1);
+        let named = named(&shown.value, None, 0, usize::MAX, start + place.first);
         Some(self.variables(named, Some(&place)))
     }
 
@@ -139,8 +141,8 @@ impl Handles {
         let count = if count == 0 { usize::MAX } else { count };
         let held = self.values.get(reference.checked_sub(1)?)?;
         let place = held.place.clone();
-        // Lists of scripts begin with 1.
-        let named = named(&held.value, indexed, start, count, usize::from(place.is_some()));
+        let first = place.as_ref().map_or(0, |place| place.first);
+        let named = named(&held.value, indexed, start, count, first);
         Some(self.variables(named, place.as_ref()))
     }
 
@@ -153,6 +155,12 @@ impl Handles {
             Value::Object(shown)
         };
         named.into_iter().map(variable).collect()
+    }
+
+    /// Values by name that belong to no frame.
+    pub fn list(&mut self, values: Value) -> Vec<Value> {
+        let named = named(&values, None, 0, usize::MAX, 0);
+        self.variables(named, None)
     }
 
     /// A value as the answer to an evaluation: its text, its type, and how to unfold it.
@@ -289,7 +297,7 @@ mod tests {
         let path = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let cut: Arc<[Cut]> = [Cut { path: path(&["locals", "rows"]), total: 500 }].into();
         let rows: Vec<u32> = (1..=100).collect();
-        let group = handles.group(json!({ "rows": rows }), owner, Some("locals"), &cut);
+        let group = handles.group(json!({ "rows": rows }), owner, Some(("locals", 1)), &cut);
         assert_eq!(handles.wanted(group, 0, 0), None);
         let variables = handles.inside(group, None, 0, 0).unwrap();
         assert_eq!((&variables[0]["name"], &variables[0]["indexedVariables"]), (&json!("rows"), &json!(500)));

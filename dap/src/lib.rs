@@ -2,10 +2,12 @@
 //! A [`Session`] knows no streams; [`serve`] gives it one.
 
 mod breakpoints;
+pub mod cells;
 mod handles;
 mod run;
 mod session;
 mod show;
+mod view;
 
 use std::sync::Arc;
 

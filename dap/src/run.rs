@@ -77,10 +77,10 @@ impl Run {
         let (client, quiet) = (client.clone(), self.quiet.clone());
         let (tokens, prints) = (client.clone(), client.clone());
         let options = RunOptions {
-            observer: Some(Arc::new(move |event| {
-                if let RunEvent::Token { text, .. } = event {
-                    tokens.output("stdout", text);
-                }
+            observer: Some(Arc::new(move |event| match event {
+                RunEvent::Token { text, .. } => tokens.output("stdout", text),
+                RunEvent::StepStarted { address, kind } => tokens.works_on(&format!("{address} ({kind})")),
+                _ => {}
             })),
             output: Some(Arc::new(move |event| match event {
                 CellEvent::Stream { stream: Stream::Stderr, text } => prints.output("stderr", &text),
@@ -91,6 +91,7 @@ impl Run {
             debugger: self.debug.then(|| self.debugger.clone()),
             ..RunOptions::default()
         };
+        client.working(&program.name);
         self.task = Some(tokio::spawn(async move {
             let engine = &program.engine;
             let (ended, drift) = match program.recorded {
@@ -101,6 +102,7 @@ impl Run {
                 },
             };
             engine.ports().scripts.shutdown().await;
+            client.rests();
             if quiet.load(Ordering::SeqCst) {
                 return;
             }

@@ -2,19 +2,18 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use aikit_runtime::debug::{DebugEvent, Move, Reason, Stopped};
+use aikit_runtime::debug::{DebugEvent, Frame};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{
     Launcher,
     breakpoints::{Breakpoints, Target},
-    handles::{Handles, Owner, Wanted},
     run::Run,
-    show,
+    view::{self, View},
 };
 
 /// Numbers the messages and hands them to the writer.
@@ -22,7 +21,13 @@ use crate::{
 pub struct Client {
     next: Arc<AtomicU64>,
     out: mpsc::UnboundedSender<Value>,
+    /// Whether the client shows progress, and whether some is under way.
+    shows_progress: Arc<AtomicBool>,
+    works: Arc<AtomicBool>,
 }
+
+/// The one progress of a session: its run.
+const PROGRESS: &str = "run";
 
 impl Client {
     fn send(&self, mut message: Value) {
@@ -34,6 +39,27 @@ impl Client {
     /// Sends an event.
     pub fn event(&self, event: &str, body: Value) {
         self.send(json!({ "type": "event", "event": event, "body": body }));
+    }
+
+    /// Says that the run works, to a client that shows progress.
+    pub fn working(&self, title: &str) {
+        if self.shows_progress.load(Ordering::SeqCst) && !self.works.swap(true, Ordering::SeqCst) {
+            self.event("progressStart", json!({ "progressId": PROGRESS, "title": title, "cancellable": false }));
+        }
+    }
+
+    /// Says what it works on.
+    pub fn works_on(&self, what: &str) {
+        if self.works.load(Ordering::SeqCst) {
+            self.event("progressUpdate", json!({ "progressId": PROGRESS, "message": what }));
+        }
+    }
+
+    /// Says that it stands still or has ended.
+    pub fn rests(&self) {
+        if self.works.swap(false, Ordering::SeqCst) {
+            self.event("progressEnd", json!({ "progressId": PROGRESS }));
+        }
     }
 
     /// Sends a text that the client shows.
@@ -50,7 +76,7 @@ pub struct Session {
     client: Client,
     launcher: Arc<dyn Launcher>,
     breakpoints: Breakpoints,
-    handles: Handles,
+    view: View,
     run: Option<Run>,
     /// The arguments of the last launch.
     arguments: Value,
@@ -63,10 +89,10 @@ impl Session {
     /// A session whose messages go to `out`.
     pub fn new(out: mpsc::UnboundedSender<Value>, launcher: Arc<dyn Launcher>) -> Self {
         Self {
-            client: Client { next: Arc::default(), out },
+            client: Client { next: Arc::default(), out, shows_progress: Arc::default(), works: Arc::default() },
             launcher,
             breakpoints: Breakpoints::default(),
-            handles: Handles::default(),
+            view: View::default(),
             run: None,
             arguments: Value::Null,
             configured: false,
@@ -116,8 +142,9 @@ impl Session {
         };
         match told {
             Some(DebugEvent::Stopped(at)) => {
-                self.handles.clear();
-                self.client.event("stopped", stopped(&at));
+                self.view.forget();
+                self.client.rests();
+                self.client.event("stopped", view::stopped(&at));
             }
             Some(DebugEvent::Output { text, line }) => {
                 let source = self.source();
@@ -145,6 +172,8 @@ impl Session {
     async fn answer(&mut self, command: &str, arguments: &Value) -> Answer {
         match command {
             "initialize" => {
+                let shows = arguments["supportsProgressReporting"].as_bool().unwrap_or(false);
+                self.client.shows_progress.store(shows, Ordering::SeqCst);
                 self.then.push(("initialized", json!({})));
                 Ok(capabilities())
             }
@@ -179,48 +208,6 @@ impl Session {
                 let lines = self.run()?.sites.between(from, to);
                 Ok(json!({ "breakpoints": lines.iter().map(|line| json!({ "line": line })).collect::<Vec<_>>() }))
             }
-            "threads" => {
-                let threads = self.run.as_ref().map(|run| run.debugger.threads()).unwrap_or_default();
-                let shown = threads.iter().map(|(id, name)| json!({ "id": id, "name": name }));
-                Ok(json!({ "threads": shown.collect::<Vec<_>>() }))
-            }
-            "stackTrace" => {
-                let source = self.source();
-                let debugger = self.held()?.debugger.clone();
-                Ok(show::stack(&debugger, &mut self.handles, &source, arguments))
-            }
-            "scopes" => {
-                let owner = self.frame(arguments)?;
-                let debugger = self.held()?.debugger.clone();
-                show::scopes(&debugger, &mut self.handles, owner).ok_or_else(|| "the frame is gone".into())
-            }
-            "variables" => self.variables(arguments).await,
-            "evaluate" => self.evaluate(arguments).await,
-            "setVariable" => self.set_variable(arguments).await,
-            "completions" => {
-                let owner = self.frame(arguments)?;
-                let text = arguments["text"].as_str().unwrap_or_default();
-                let column = arguments["column"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-                Ok(json!({ "targets": show::completions(&self.held()?.debugger, owner, text, column) }))
-            }
-            "exceptionInfo" => {
-                let thread = arguments["threadId"].as_u64().unwrap_or(aikit_runtime::debug::MAIN);
-                let found = show::exception(&self.held()?.debugger, thread);
-                found.ok_or_else(|| "nothing has failed here".into())
-            }
-            "continue" => self.go(Move::On).map(|()| json!({ "allThreadsContinued": true })),
-            "next" => self.go(Move::Next).map(|()| Value::Null),
-            "stepIn" => self.go(Move::In).map(|()| Value::Null),
-            "stepOut" => self.go(Move::Out).map(|()| Value::Null),
-            "stepBack" => {
-                let fine = arguments["granularity"] == "instruction";
-                self.go(if fine { Move::BackIn } else { Move::Back }).map(|()| Value::Null)
-            }
-            "reverseContinue" => self.go(Move::BackOn).map(|()| Value::Null),
-            "pause" => {
-                self.run()?.debugger.pause();
-                Ok(Value::Null)
-            }
             "loadedSources" => Ok(json!({ "sources": [self.source()] })),
             "source" => Ok(json!({ "content": self.run()?.program.text, "mimeType": "text/yaml" })),
             "terminate" => {
@@ -238,29 +225,30 @@ impl Session {
             }
             // Every request is answered in its turn, so there is nothing left to be cancelled.
             "cancel" => Ok(Value::Null),
-            other => Err(format!("`{other}` is not supported")),
+            other => {
+                let Some(run) = &self.run else {
+                    let known = view::COMMANDS.contains(&other);
+                    return match other {
+                        "threads" => Ok(json!({ "threads": [] })),
+                        _ if known => Err("nothing is launched".into()),
+                        _ => Err(format!("`{other}` is not supported")),
+                    };
+                };
+                let source = source(run);
+                let place = |frame: &Frame| (source.clone(), frame.line);
+                let held = run.debugger.is_held();
+                let answer = self.view.answer(&run.debugger, &place, other, arguments).await;
+                if held && !run.debugger.is_held() {
+                    self.client.working(&run.program.name);
+                }
+                self.then.append(&mut self.view.then);
+                answer
+            }
         }
     }
 
     fn run(&self) -> Result<&Run, String> {
         self.run.as_ref().ok_or_else(|| "nothing is launched".into())
-    }
-
-    fn held(&self) -> Result<&Run, String> {
-        let run = self.run()?;
-        if run.debugger.is_held() { Ok(run) } else { Err("the run does not stand still".into()) }
-    }
-
-    /// The frame that a request means: the innermost of what is looked at, if it names none.
-    fn frame(&self, arguments: &Value) -> Result<Owner, String> {
-        let debugger = &self.held()?.debugger;
-        match arguments["frameId"].as_u64().and_then(|id| usize::try_from(id).ok()) {
-            Some(id) => self.handles.owner(id).ok_or_else(|| "the frame is gone".into()),
-            None => {
-                let moment = debugger.looked_at().ok_or("the run does not stand still")?;
-                Ok(Owner { moment, frame: 0 })
-            }
-        }
     }
 
     async fn launch(&mut self, arguments: &Value) -> Answer {
@@ -295,7 +283,7 @@ impl Session {
     async fn restart(&mut self, arguments: &Value) -> Answer {
         let Some(run) = self.run.take() else { return Err("nothing is launched".into()) };
         run.replace().await;
-        self.handles.clear();
+        self.view.forget();
         let arguments = match &arguments["arguments"] {
             Value::Object(_) => arguments["arguments"].clone(),
             _ => self.arguments.clone(),
@@ -307,61 +295,6 @@ impl Session {
         if let Some(run) = &self.run {
             self.breakpoints.apply(&run.debugger, &target(run));
         }
-    }
-
-    fn go(&mut self, how: Move) -> Result<(), String> {
-        let at = self.run()?.debugger.go(how)?;
-        self.handles.clear();
-        if let Some(at) = at {
-            self.then.push(("stopped", stopped(&at)));
-        }
-        Ok(())
-    }
-
-    async fn evaluate(&mut self, arguments: &Value) -> Answer {
-        let Owner { moment, frame } = self.frame(arguments)?;
-        let debugger = self.held()?.debugger.clone();
-        let text = arguments["expression"].as_str().unwrap_or_default();
-        let value = debugger.evaluate(moment, frame, text).await?;
-        Ok(Value::Object(self.handles.shown(&value)))
-    }
-
-    async fn variables(&mut self, arguments: &Value) -> Answer {
-        let debugger = self.held()?.debugger.clone();
-        let number = |name: &str| arguments[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-        let (reference, start, count) = (number("variablesReference"), number("start"), number("count"));
-        if let Some(Wanted { owner, path, start, count }) = self.handles.wanted(reference, start, count) {
-            // A script that went on cannot be asked any more: what was read is shown.
-            if let Ok(shown) = debugger.page(owner.moment, owner.frame, path, start, count).await {
-                let page = self.handles.page(reference, start, shown);
-                return page.map(|page| json!({ "variables": page })).ok_or_else(|| "the value is gone".into());
-            }
-        }
-        let indexed = arguments["filter"].as_str().map(|filter| filter == "indexed");
-        let inside = self.handles.inside(reference, indexed, start, count);
-        inside.map(|inside| json!({ "variables": inside })).ok_or_else(|| "the value is gone".into())
-    }
-
-    async fn set_variable(&mut self, arguments: &Value) -> Answer {
-        let debugger = self.held()?.debugger.clone();
-        let reference = arguments["variablesReference"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-        let (name, value) =
-            (arguments["name"].as_str().unwrap_or_default(), arguments["value"].as_str().unwrap_or_default());
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && !name.starts_with(|c: char| c.is_ascii_digit())
-                && name.chars().all(|c| c.is_alphanumeric() || c == '_')
-        };
-        let owner = self.handles.owner_of(reference).filter(|_| is_name(name));
-        let Some(Owner { moment, frame }) = owner.filter(|owner| debugger.is_live_script(owner.moment)) else {
-            return Err("only the variables of a script that stands still can be changed".into());
-        };
-        debugger.evaluate(moment, frame, &format!("{name} = {value}")).await?;
-        let value = debugger.evaluate(moment, frame, name).await?;
-        let mut shown = self.handles.shown(&value);
-        let text = shown.remove("result").unwrap_or_default();
-        shown.insert("value".into(), text);
-        Ok(Value::Object(shown))
     }
 
     fn source(&self) -> Value {
@@ -383,26 +316,8 @@ fn source(run: &Run) -> Value {
     }
 }
 
-fn stopped(at: &Stopped) -> Value {
-    let reason = match at.reason {
-        Reason::Entry => "entry",
-        Reason::Step => "step",
-        Reason::Breakpoint => "breakpoint",
-        Reason::FunctionBreakpoint => "function breakpoint",
-        Reason::Exception => "exception",
-        Reason::Pause => "pause",
-    };
-    let mut body = json!({ "reason": reason, "threadId": at.thread, "allThreadsStopped": true });
-    if let Some(text) = &at.text {
-        body["text"] = json!(text);
-    }
-    if !at.hit.is_empty() {
-        body["hitBreakpointIds"] = json!(at.hit);
-    }
-    body
-}
-
-fn capabilities() -> Value {
+/// What the adapter can do.
+pub fn capabilities() -> Value {
     json!({
         "supportsConfigurationDoneRequest": true,
         "supportsConditionalBreakpoints": true,
@@ -414,6 +329,9 @@ fn capabilities() -> Value {
         "supportsStepBack": true,
         "supportsSteppingGranularity": true,
         "supportsSetVariable": true,
+        "supportsSetExpression": true,
+        "supportsRestartFrame": true,
+        "supportsGotoTargetsRequest": true,
         "supportsCompletionsRequest": true,
         "supportsRestartRequest": true,
         "supportsTerminateRequest": true,
@@ -428,6 +346,10 @@ fn capabilities() -> Value {
             {
                 "filter": "uncaught", "label": "Uncaught failures", "default": true,
                 "description": "Stops where a step or a script has failed and no `on_error` around it takes the error.",
+            },
+            {
+                "filter": "raised", "label": "Errors that scripts throw", "default": false,
+                "description": "Stops where JavaScript throws, also where the script itself catches the error.",
             },
         ],
     })

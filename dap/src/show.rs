@@ -1,18 +1,22 @@
 //! Where the run stands, as a client sees it: frames, scopes, values, completions.
 
+use aikit_core::Language;
 use aikit_runtime::debug::{
     Debugger, FrameKind, ThreadId,
     script::{GLOBALS, LOCALS, UPVALUES},
 };
 use serde_json::{Value, json};
 
-use crate::handles::{Handles, Owner};
+use crate::{
+    handles::{Handles, Owner},
+    view::Places,
+};
 
 /// How many completions are offered.
 const OFFERED: usize = 200;
 
 /// The frames of a thread, a page of them.
-pub fn stack(debugger: &Debugger, handles: &mut Handles, source: &Value, arguments: &Value) -> Value {
+pub fn stack(debugger: &Debugger, handles: &mut Handles, places: &Places<'_>, arguments: &Value) -> Value {
     let thread = arguments["threadId"].as_u64().unwrap_or(aikit_runtime::debug::MAIN);
     let found = debugger.at(thread).and_then(|number| Some((number, debugger.moment(number)?)));
     let Some((number, moment)) = found else { return json!({ "stackFrames": [], "totalFrames": 0 }) };
@@ -29,8 +33,9 @@ pub fn stack(debugger: &Debugger, handles: &mut Handles, source: &Value, argumen
         .take(levels)
         .map(|(frame, shown)| {
             let hint = if shown.kind == FrameKind::Run { "subtle" } else { "normal" };
+            let (source, line) = places(shown);
             json!({
-                "id": handles.frame(Owner { moment: number, frame }), "name": shown.name, "line": shown.line, "column": 1,
+                "id": handles.frame(Owner { moment: number, frame }), "name": shown.name, "line": line, "column": 1,
                 "source": source, "presentationHint": hint,
             })
         })
@@ -44,7 +49,9 @@ pub fn scopes(debugger: &Debugger, handles: &mut Handles, owner: Owner) -> Optio
     let frame = moment.frames.get(owner.frame)?;
     let scope = |(name, value): (&'static str, Value)| {
         let count = value.as_object().map_or(0, serde_json::Map::len);
+        let first = usize::from(frame.script.as_ref().is_some_and(|(_, language)| *language == Language::Lua));
         let script = if frame.kind == FrameKind::Script { script_group(name) } else { None };
+        let script = script.map(|group| (group, first));
         let mut scope = json!({
             "name": name, "namedVariables": count, "expensive": false,
             "variablesReference": handles.group(value, owner, script, &frame.cut),

@@ -1,7 +1,7 @@
 //! The steps of an agent as a graph, for pictures.
 
 use aikit_core::TextRange;
-use aikit_spec::plan::{BehaviorPlan, StepPlan};
+use aikit_spec::plan::{BehaviorPlan, Body, GraphPlan, StatePlan, StepPlan};
 
 use crate::snapshot::Snapshot;
 
@@ -30,8 +30,12 @@ pub struct GraphBranch {
 /// The steps of a document, one behind the other; nothing for a document with errors.
 pub fn graph(snapshot: &Snapshot) -> Option<Vec<GraphStep>> {
     let plan = snapshot.checked().plan.as_ref()?;
-    if let BehaviorPlan::Steps(steps) = &plan.behavior {
-        return Some(steps.iter().map(step).collect());
+    match &plan.behavior {
+        BehaviorPlan::Steps(steps) | BehaviorPlan::Graph(GraphPlan { nodes: steps, .. }) => {
+            return Some(steps.iter().map(step).collect());
+        }
+        BehaviorPlan::Machine(machine) => return Some(machine.states.iter().map(state).collect()),
+        BehaviorPlan::Chat { .. } => {}
     }
     let root = snapshot.root()?;
     let range = |path: &[&str]| {
@@ -58,14 +62,16 @@ pub fn graph(snapshot: &Snapshot) -> Option<Vec<GraphStep>> {
 }
 
 fn step(plan: &StepPlan) -> GraphStep {
-    let branch = |body: aikit_spec::plan::Body<'_>| GraphBranch {
-        label: body.label.to_owned(),
-        steps: body.steps.iter().map(step).collect(),
-    };
-    GraphStep {
-        name: plan.name.clone(),
-        kind: plan.kind.keyword(),
-        range: plan.range,
-        branches: plan.bodies().into_iter().map(branch).collect(),
-    }
+    let branches = branches(plan.bodies());
+    GraphStep { name: plan.name.clone(), kind: plan.kind.keyword(), range: plan.range, branches }
+}
+
+fn state(plan: &StatePlan) -> GraphStep {
+    GraphStep { name: plan.name.clone(), kind: "state", range: plan.range, branches: branches(plan.bodies()) }
+}
+
+fn branches(bodies: Vec<Body<'_>>) -> Vec<GraphBranch> {
+    let branch =
+        |body: Body<'_>| GraphBranch { label: body.label.to_owned(), steps: body.steps.iter().map(step).collect() };
+    bodies.into_iter().map(branch).collect()
 }

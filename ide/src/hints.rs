@@ -28,14 +28,19 @@ pub fn inlays(snapshot: &Snapshot, range: TextRange) -> Vec<Inlay> {
     let Some(plan) = &snapshot.checked().plan else { return found };
     let behavior = snapshot.root().and_then(|root| root.entry("behavior"));
     if let Some(entry) = behavior.filter(|entry| entry.value.get("type").is_none()) {
-        let kind = if matches!(plan.behavior, BehaviorPlan::Chat { .. }) { "chat" } else { "workflow" };
+        let kind = match plan.behavior {
+            BehaviorPlan::Chat { .. } => "chat",
+            BehaviorPlan::Steps(_) => "workflow",
+            BehaviorPlan::Machine(_) => "state_machine",
+            BehaviorPlan::Graph(_) => "state_graph",
+        };
         found.push(Inlay {
             offset: entry.key.range.end as usize + 1,
             label: format!("type: {kind}"),
             tooltip: "The kind of the agent, as nothing else is said.".into(),
         });
     }
-    if let BehaviorPlan::Steps(steps) = &plan.behavior {
+    for (_, steps) in plan.behavior.lists() {
         each(steps, &mut |step| {
             if let StepKind::Llm { model: None, .. } = &step.kind
                 && let Some(node) = snapshot.root().and_then(|root| step_at(root, step.range))

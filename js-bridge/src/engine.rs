@@ -18,8 +18,10 @@ use boa_engine::{
 use crate::{
     bounds,
     convert::to_json,
+    debug,
     failure::{self, Syntax},
     live,
+    probes::Probes,
     run::{self, Broken as End, Hooks, Queue, ScriptClock},
     show,
     source::{self, Map, Prepared},
@@ -53,6 +55,7 @@ impl JsEngine {
         context.insert_data(state.clone());
         surface::install(&mut context, &state)
             .and_then(|()| bounds::install(&mut context))
+            .and_then(|()| debug::install(&mut context))
             .map_err(|error| error.to_string())?;
         Ok(Self { context, state })
     }
@@ -70,7 +73,8 @@ impl JsEngine {
             self.state.seed.set(Some(1));
             deterministic_random(&mut self.context)?;
         }
-        let (script, prepared) = self.parse(job)?;
+        let probes = debug::begin(&self.state, job, host.watch());
+        let (script, prepared) = self.parse(job, probes)?;
         let mut constants = self.state.constants.borrow_mut();
         constants.retain(|name| !prepared.declared.others.contains(name));
         constants.extend(prepared.declared.constants.iter().cloned());
@@ -89,19 +93,22 @@ impl JsEngine {
         Ok(Some(ScriptValue { json, text }))
     }
 
-    fn parse(&mut self, job: &ScriptJob) -> Result<(Script, Prepared), Failed> {
+    fn parse(&mut self, job: &ScriptJob, probes: Option<Probes>) -> Result<(Script, Prepared), Failed> {
         let refuse = |error: &Syntax| Failed::Error(failure::syntax(&job.name, job.line_offset, error));
         if source::nests_too_deep(&job.code) {
             return Err(refuse(&Syntax { message: source::TOO_DEEP.to_owned(), place: None, incomplete: false }));
         }
         let constants = self.state.constants.borrow().clone();
         let prepared = match job.mode {
-            ScriptMode::Expression => source::prepare_expression(&job.code, job.line_offset, &constants),
-            ScriptMode::Cell | ScriptMode::Isolated { .. } => source::prepare(&job.code, job.line_offset, &constants),
+            ScriptMode::Expression => source::prepare_expression(&job.code, job.line_offset, &constants, probes),
+            ScriptMode::Cell | ScriptMode::Isolated { .. } => {
+                source::prepare(&job.code, job.line_offset, &constants, probes)
+            }
         };
-        if let Some(prepared) = prepared {
+        if let Some(mut prepared) = prepared {
             let chunk = self.state.add_source(&job.name, &job.code, prepared.map.clone());
             if let Ok(script) = compile(&mut self.context, &prepared.text, &chunk) {
+                debug::ready(&self.state, &chunk, prepared.sites.take(), &mut self.context);
                 return Ok((script, prepared));
             }
         }
@@ -219,6 +226,10 @@ impl From<End> for Failed {
 impl ScriptEngine for JsEngine {
     fn run(&mut self, job: &ScriptJob, host: &Arc<dyn EngineHost>) -> ScriptOutcome {
         let result = self.execute(job, host);
+        if let Err(Failed::Threw(error)) = &result {
+            debug::on_error(error, &self.state, &mut self.context);
+        }
+        debug::end(&self.state, &mut self.context);
         // Once the script is stopped, getters that it left in shared values are not run.
         let synced = vars::sync(&mut self.context, &self.state);
         let outcome = match result {

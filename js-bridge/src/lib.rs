@@ -12,16 +12,20 @@
 
 mod bounds;
 mod convert;
+mod debug;
 mod engine;
 mod failure;
+mod frames;
 mod live;
 mod look;
+mod probes;
 mod rewrite;
 mod run;
 mod show;
 mod source;
 mod state;
 mod surface;
+mod values;
 mod vars;
 
 use std::sync::Arc;

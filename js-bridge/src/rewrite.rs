@@ -3,16 +3,20 @@
 use std::collections::HashSet;
 
 use oxc_ast::ast::{
-    ArrowFunctionExpression, AssignmentExpression, AssignmentTarget, AwaitExpression, BindingIdentifier, Class,
-    Directive, DoWhileStatement, ForInStatement, ForOfStatement, ForStatement, ForStatementInit, ForStatementLeft,
-    Function, FunctionBody, IdentifierReference, ReturnStatement, SimpleAssignmentTarget, Statement, StaticBlock,
-    UpdateExpression, VariableDeclaration, VariableDeclarationKind, WhileStatement,
+    ArrowFunctionExpression, AssignmentExpression, AssignmentTarget, AwaitExpression, BindingIdentifier, CatchClause,
+    Class, Directive, DoWhileStatement, Expression, ForInStatement, ForOfStatement, ForStatement, ForStatementInit,
+    ForStatementLeft, FormalParameters, Function, FunctionBody, IdentifierReference, IfStatement, MethodDefinition,
+    ObjectProperty, ReturnStatement, SimpleAssignmentTarget, Statement, StaticBlock, ThrowStatement, UpdateExpression,
+    VariableDeclaration, VariableDeclarationKind, VariableDeclarator, WhileStatement, WithStatement, YieldExpression,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
 use oxc_syntax::scope::ScopeFlags;
 
-use crate::source::{CONSTANT, Declared, GUARD, Map, Prepared, count, last};
+use crate::{
+    probes::{self, CAUGHT, CLOSE, Does, ERROR, NUMBERED, Probes, THROWN},
+    source::{CONSTANT, Declared, GUARD, Map, Prepared, count, last},
+};
 
 /// What a cell declares.
 #[derive(Default)]
@@ -62,6 +66,15 @@ impl Names {
         Some(names)
     }
 
+    /// Probes that fit a text with these names.
+    pub fn probes(&self, probes: Option<Probes>) -> Option<Probes> {
+        let mut probes = probes?;
+        if self.seen.iter().any(|name| name == "eval") {
+            probes.without_eval();
+        }
+        Some(probes)
+    }
+
     /// The constants among the names that stand for a global wherever they stand in this cell.
     pub fn fixed(&self, constants: &HashSet<String>) -> HashSet<String> {
         let times = |name: &String| self.seen.iter().filter(|seen| *seen == name).count();
@@ -81,6 +94,8 @@ struct Edit {
     at: usize,
     remove: usize,
     insert: String,
+    /// Whether it stands before a statement, outside of it.
+    before: bool,
 }
 
 /// Collects the changes of one text.
@@ -99,6 +114,10 @@ pub(crate) struct Rewriter<'c> {
     functions: Vec<String>,
     /// Names whose assignments have to be watched.
     fixed: HashSet<String>,
+    /// What a debugger wants put in.
+    probes: Option<Probes>,
+    /// What the function that is visited next is called.
+    called: Option<String>,
 }
 
 impl<'c> Rewriter<'c> {
@@ -114,17 +133,111 @@ impl<'c> Rewriter<'c> {
             names: Vec::new(),
             functions: Vec::new(),
             fixed,
+            probes: None,
+            called: None,
         }
+    }
+
+    /// With probes for a debugger.
+    pub fn probed(self, probes: Option<Probes>) -> Self {
+        Self { probes, ..self }
     }
 
     fn edit(&mut self, at: u32, remove: usize, insert: impl Into<String>) {
         let at = (at as usize).saturating_sub(self.shift);
-        self.edits.push(Edit { at, remove, insert: insert.into() });
+        self.edits.push(Edit { at, remove, insert: insert.into(), before: false });
+    }
+
+    /// The text of a probe, if there are any.
+    fn probe(&mut self, at: u32, does: impl FnOnce() -> Does, halts: bool) -> Option<String> {
+        let at = at.saturating_sub(u32::try_from(self.shift).unwrap_or(0));
+        self.probes.as_mut().map(|probes| probes.before(at, does(), halts))
+    }
+
+    /// A probe before a statement.
+    fn before(&mut self, statement: &Statement<'_>) {
+        if matches!(statement, Statement::EmptyStatement(_) | Statement::FunctionDeclaration(_)) {
+            return;
+        }
+        let start = statement.span().start;
+        let halts = matches!(statement, Statement::DebuggerStatement(_));
+        if let Some(probe) = self.probe(start, || Does::of(statement), halts) {
+            let at = (start as usize).saturating_sub(self.shift);
+            self.edits.push(Edit { at, remove: 0, insert: format!("{probe};"), before: true });
+        }
+    }
+
+    /// A probe before the condition of a loop, which is met again and again.
+    fn condition(&mut self, test: &Expression<'_>) {
+        let start = test.span().start;
+        if let Some(probe) = self.probe(start, || Does::of_expression(test), false) {
+            self.edit(start, 0, format!("{probe},"));
+        }
+        self.visit_expression(test);
+    }
+
+    /// A statement that stands alone where a block could stand.
+    fn alone(&mut self, statement: &Statement<'_>) {
+        let plain = matches!(
+            statement,
+            Statement::BlockStatement(_) | Statement::EmptyStatement(_) | Statement::FunctionDeclaration(_)
+        );
+        if plain || self.probes.is_none() {
+            return self.visit_statement(statement);
+        }
+        self.edit(statement.span().start, 0, "{");
+        self.before(statement);
+        self.visit_statement(statement);
+        self.edit(statement.span().end, 0, "}");
+    }
+
+    /// What is visited declares names of its own.
+    fn scope(&mut self, names: impl FnOnce() -> Vec<String>, visit: impl FnOnce(&mut Self)) {
+        if let Some(probes) = &mut self.probes {
+            probes.open(names());
+        }
+        visit(self);
+        if let Some(probes) = &mut self.probes {
+            probes.close();
+        }
+    }
+
+    /// What has this name may be a function.
+    fn named(&mut self, name: Option<String>, value: &Expression<'_>) {
+        let is_function = matches!(value, Expression::FunctionExpression(_) | Expression::ArrowFunctionExpression(_));
+        self.called = name.filter(|_| is_function);
+        self.visit_expression(value);
+        self.called = None;
+    }
+
+    /// A function and what it declares.
+    fn function(&mut self, function: Inside<'_>, visit: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        let called = self.called.take();
+        let shift = u32::try_from(self.shift).unwrap_or(0);
+        if let Some(probes) = &mut self.probes {
+            probes.enter(function.name.clone().or(called), function.span, shift, function.own_this, function.numbered);
+            let mut names = probes::parameters(function.params);
+            names.extend(function.name);
+            names.extend(function.statements.map(probes::variables).unwrap_or_default());
+            probes.declare(names);
+        }
+        visit(self);
+        if let Some(probes) = &mut self.probes {
+            probes.leave();
+        }
+        self.depth -= 1;
     }
 
     /// Visits the statements of the top level.
     pub fn statements<'a>(&mut self, statements: &[Statement<'a>]) {
+        if let Some(probes) = &mut self.probes {
+            let mut names = probes::block(statements);
+            names.extend(probes::variables(statements));
+            probes.declare(names);
+        }
         for statement in statements {
+            self.before(statement);
             match statement {
                 Statement::VariableDeclaration(declaration)
                     if matches!(
@@ -171,12 +284,15 @@ impl<'c> Rewriter<'c> {
         self.edit(class.span.end, 0, ";");
     }
 
-    /// A loop's body: a guard at its beginning.
-    fn body(&mut self, body: &Statement<'_>) {
+    /// A loop's body: a guard at its beginning, and a probe where each turn begins at the loop's head.
+    fn body(&mut self, body: &Statement<'_>, head: Option<u32>) {
+        let probe = head.and_then(|head| self.probe(head, || Does { calls: true, awaits: false }, false));
+        let probe = probe.map(|probe| probe + ";").unwrap_or_default();
         match body {
-            Statement::BlockStatement(block) => self.edit(block.span.start + 1, 0, format!("{GUARD}();")),
+            Statement::BlockStatement(block) => self.edit(block.span.start + 1, 0, format!("{GUARD}();{probe}")),
             other => {
-                self.edit(other.span().start, 0, format!("{{{GUARD}();"));
+                self.edit(other.span().start, 0, format!("{{{GUARD}();{probe}"));
+                self.before(other);
                 // Behind what the visit of the body inserts at its end.
                 self.visit_statement(other);
                 self.edit(other.span().end, 0, "}");
@@ -212,6 +328,28 @@ impl<'c> Rewriter<'c> {
         self.edit(span.end, 0, ")");
     }
 
+    /// An `await` or `yield`: behind it the function is back.
+    fn back(&mut self, span: Span, visit: impl FnOnce(&mut Self)) {
+        let at = span.start.saturating_sub(u32::try_from(self.shift).unwrap_or(0));
+        let Some(back) = self.probes.as_mut().map(|probes| probes.back(at)) else { return visit(self) };
+        self.edit(span.start, 0, back);
+        visit(self);
+        self.edit(span.end, 0, CLOSE);
+    }
+
+    /// A loop over what something holds.
+    fn each(&mut self, left: &ForStatementLeft<'_>, right: &Expression<'_>, body: &Statement<'_>) {
+        let names = || match left {
+            ForStatementLeft::VariableDeclaration(declaration) => probes::lexical(declaration),
+            _ => Vec::new(),
+        };
+        self.scope(names, |rewriter| {
+            rewriter.left(left);
+            rewriter.visit_expression(right);
+            rewriter.body(body, Some(left.span().start));
+        });
+    }
+
     fn left(&mut self, left: &ForStatementLeft<'_>) {
         match left {
             ForStatementLeft::VariableDeclaration(declaration) => self.head(declaration),
@@ -239,11 +377,17 @@ impl<'c> Rewriter<'c> {
     pub fn finish_wrapped(mut self, body: &FunctionBody<'_>, line_offset: u32) -> Prepared {
         if let Some(Statement::ExpressionStatement(statement)) = last(&body.statements) {
             let Span { start, end, .. } = statement.expression.span();
-            self.edits.insert(0, Edit { at: start as usize - self.shift, remove: 0, insert: "return (".into() });
+            let at = start as usize - self.shift;
+            // Behind the probe, before all that is inside of the expression.
+            let first = self.edits.iter().rposition(|edit| edit.before && edit.at == at).map_or(0, |probe| probe + 1);
+            self.edits.insert(first, Edit { at, remove: 0, insert: "return (".into(), before: false });
             self.edit(end, 0, ")");
         }
         let mut prelude = self.declarations();
         prelude.push_str("(async()=>{");
+        if self.probes.is_some() {
+            prelude.push_str(NUMBERED);
+        }
         for name in &self.functions {
             prelude.push_str(&format!("this.{name}={name};"));
         }
@@ -278,15 +422,49 @@ impl<'c> Rewriter<'c> {
             guarded: true,
             declared: Declared::default(),
             map: Map { line_offset, prelude: count(prelude), lines, edits },
+            sites: self.probes.map(Probes::finish),
         }
     }
 }
 
+/// What is known of a function that is visited.
+struct Inside<'f> {
+    name: Option<String>,
+    span: Span,
+    params: &'f FormalParameters<'f>,
+    statements: Option<&'f [Statement<'f>]>,
+    own_this: bool,
+    numbered: bool,
+}
+
 impl<'a> Visit<'a> for Rewriter<'_> {
     fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
-        self.depth += 1;
-        walk::walk_function(self, it, flags);
-        self.depth -= 1;
+        let inside = Inside {
+            name: it.id.as_ref().map(|id| id.name.to_string()),
+            span: it.span,
+            params: &it.params,
+            statements: it.body.as_ref().map(|body| body.statements.as_slice()),
+            own_this: true,
+            numbered: it.r#async,
+        };
+        self.function(inside, |rewriter| walk::walk_function(rewriter, it, flags));
+    }
+
+    fn visit_method_definition(&mut self, it: &MethodDefinition<'a>) {
+        self.visit_property_key(&it.key);
+        self.called = it.key.name().map(|name| name.to_string());
+        self.visit_function(&it.value, ScopeFlags::Function);
+    }
+
+    fn visit_object_property(&mut self, it: &ObjectProperty<'a>) {
+        self.visit_property_key(&it.key);
+        self.named(it.key.name().map(|name| name.to_string()), &it.value);
+    }
+
+    fn visit_variable_declarator(&mut self, it: &VariableDeclarator<'a>) {
+        self.visit_binding_pattern(&it.id);
+        let name = it.id.get_binding_identifier().map(|id| id.name.to_string());
+        it.init.iter().for_each(|init| self.named(name.clone(), init));
     }
 
     fn visit_function_body(&mut self, it: &FunctionBody<'a>) {
@@ -294,27 +472,96 @@ impl<'a> Visit<'a> for Rewriter<'_> {
             Some(directive) => (directive.span.end, ";"),
             None => (it.span.start + 1, ""),
         };
-        self.edit(at, 0, format!("{before}{GUARD}();"));
+        let numbered = self.probes.as_ref().is_some_and(Probes::is_numbered);
+        self.edit(at, 0, format!("{before}{GUARD}();{}", if numbered { NUMBERED } else { "" }));
         walk::walk_function_body(self, it);
     }
 
+    fn visit_statements(&mut self, it: &oxc_allocator::Vec<'a, Statement<'a>>) {
+        self.scope(
+            || probes::block(it),
+            |rewriter| {
+                for statement in it {
+                    rewriter.before(statement);
+                    rewriter.visit_statement(statement);
+                }
+            },
+        );
+    }
+
     fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
-        self.depth += 1;
-        self.visit_formal_parameters(&it.params);
-        if it.expression {
+        let inside = Inside {
+            name: None,
+            span: it.span,
+            params: &it.params,
+            statements: Some(it.body.statements.as_slice()),
+            own_this: false,
+            numbered: it.r#async && !it.expression,
+        };
+        self.function(inside, |rewriter| {
+            rewriter.visit_formal_parameters(&it.params);
+            if !it.expression {
+                return rewriter.visit_function_body(&it.body);
+            }
             let span = it.body.statements.first().map(|statement| match statement {
                 Statement::ExpressionStatement(statement) => statement.expression.span(),
                 other => other.span(),
             });
-            if let Some(span) = span {
-                self.edit(span.start, 0, format!("({GUARD}(),"));
-                it.body.statements.iter().for_each(|statement| self.visit_statement(statement));
-                self.edit(span.end, 0, ")");
+            let (Some(span), Some(value)) = (span, it.body.statements.first()) else { return };
+            let probe = rewriter.probe(span.start, || Does::of(value), false);
+            let probe = probe.map(|probe| probe + ",").unwrap_or_default();
+            rewriter.edit(span.start, 0, format!("({GUARD}(),{probe}"));
+            rewriter.visit_statement(value);
+            rewriter.edit(span.end, 0, ")");
+        });
+    }
+
+    fn visit_if_statement(&mut self, it: &IfStatement<'a>) {
+        self.visit_expression(&it.test);
+        self.alone(&it.consequent);
+        it.alternate.iter().for_each(|alternate| self.alone(alternate));
+    }
+
+    fn visit_with_statement(&mut self, it: &WithStatement<'a>) {
+        self.visit_expression(&it.object);
+        // Inside, our names could be those of the object.
+        let probes = self.probes.take();
+        self.visit_statement(&it.body);
+        self.probes = probes;
+    }
+
+    fn visit_catch_clause(&mut self, it: &CatchClause<'a>) {
+        let names = || it.param.iter().flat_map(probes::caught).collect();
+        self.scope(names, |rewriter| {
+            if rewriter.probes.is_some() {
+                let name = match &it.param {
+                    Some(param) => param.pattern.get_binding_identifier().map(|id| id.name.to_string()),
+                    None => {
+                        rewriter.edit(it.body.span.start, 0, format!("({ERROR})"));
+                        Some(ERROR.to_owned())
+                    }
+                };
+                // What is taken apart at once has no name.
+                if let Some(name) = name {
+                    rewriter.edit(it.body.span.start + 1, 0, format!("{CAUGHT}({name});"));
+                }
             }
-        } else {
-            self.visit_function_body(&it.body);
+            walk::walk_catch_clause(rewriter, it);
+        });
+    }
+
+    fn visit_throw_statement(&mut self, it: &ThrowStatement<'a>) {
+        if self.probes.is_none() {
+            return walk::walk_throw_statement(self, it);
         }
-        self.depth -= 1;
+        let span = it.argument.span();
+        self.edit(span.start, 0, format!("{THROWN}("));
+        self.visit_expression(&it.argument);
+        self.edit(span.end, 0, CLOSE);
+    }
+
+    fn visit_yield_expression(&mut self, it: &YieldExpression<'a>) {
+        self.back(it.span, |rewriter| walk::walk_yield_expression(rewriter, it));
     }
 
     fn visit_static_block(&mut self, it: &StaticBlock<'a>) {
@@ -332,37 +579,39 @@ impl<'a> Visit<'a> for Rewriter<'_> {
     }
 
     fn visit_while_statement(&mut self, it: &WhileStatement<'a>) {
-        self.visit_expression(&it.test);
-        self.body(&it.body);
+        self.condition(&it.test);
+        self.body(&it.body, None);
     }
 
     fn visit_do_while_statement(&mut self, it: &DoWhileStatement<'a>) {
-        self.body(&it.body);
-        self.visit_expression(&it.test);
+        self.body(&it.body, None);
+        self.condition(&it.test);
     }
 
     fn visit_for_statement(&mut self, it: &ForStatement<'a>) {
-        match &it.init {
-            Some(ForStatementInit::VariableDeclaration(declaration)) => self.head(declaration),
-            Some(init) => self.visit_for_statement_init(init),
-            None => {}
-        }
-        it.test.iter().for_each(|test| self.visit_expression(test));
-        it.update.iter().for_each(|update| self.visit_expression(update));
-        self.body(&it.body);
+        let names = || match &it.init {
+            Some(ForStatementInit::VariableDeclaration(declaration)) => probes::lexical(declaration),
+            _ => Vec::new(),
+        };
+        self.scope(names, |rewriter| {
+            match &it.init {
+                Some(ForStatementInit::VariableDeclaration(declaration)) => rewriter.head(declaration),
+                Some(init) => rewriter.visit_for_statement_init(init),
+                None => {}
+            }
+            it.test.iter().for_each(|test| rewriter.condition(test));
+            it.update.iter().for_each(|update| rewriter.visit_expression(update));
+            rewriter.body(&it.body, None);
+        });
     }
 
     fn visit_for_in_statement(&mut self, it: &ForInStatement<'a>) {
-        self.left(&it.left);
-        self.visit_expression(&it.right);
-        self.body(&it.body);
+        self.each(&it.left, &it.right, &it.body);
     }
 
     fn visit_for_of_statement(&mut self, it: &ForOfStatement<'a>) {
         self.suspends |= it.r#await && self.depth == 0;
-        self.left(&it.left);
-        self.visit_expression(&it.right);
-        self.body(&it.body);
+        self.each(&it.left, &it.right, &it.body);
     }
 
     fn visit_assignment_expression(&mut self, it: &AssignmentExpression<'a>) {
@@ -383,7 +632,7 @@ impl<'a> Visit<'a> for Rewriter<'_> {
 
     fn visit_await_expression(&mut self, it: &AwaitExpression<'a>) {
         self.suspends |= self.depth == 0;
-        walk::walk_await_expression(self, it);
+        self.back(it.span, |rewriter| walk::walk_await_expression(rewriter, it));
     }
 
     fn visit_return_statement(&mut self, it: &ReturnStatement<'a>) {

@@ -14,7 +14,10 @@ use oxc_ast_visit::Visit;
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 
-use crate::rewrite::{Names, Rewriter};
+use crate::{
+    probes::{self, Probes, Table},
+    rewrite::{Names, Rewriter},
+};
 
 /// How the names begin that no script should see.
 pub(crate) const HIDDEN: &str = "__aikit_";
@@ -44,6 +47,8 @@ pub(crate) struct Prepared {
     pub declared: Declared,
     /// The way back to the cell.
     pub map: Map,
+    /// Where a debugger can stop, if probes were put in.
+    pub sites: Option<Table>,
 }
 
 /// Names that a cell declares at its top level.
@@ -131,11 +136,16 @@ impl Map {
 }
 
 /// Prepares a cell or step. `None` if the text does not parse. `constants` are the names that earlier cells declared as
-/// such.
-pub(crate) fn prepare(code: &str, line_offset: u32, constants: &HashSet<String>) -> Option<Prepared> {
+/// such; `probes` are for a debugger.
+pub(crate) fn prepare(
+    code: &str,
+    line_offset: u32,
+    constants: &HashSet<String>,
+    probes: Option<Probes>,
+) -> Option<Prepared> {
     if code.trim_start().starts_with('{')
         && !code.trim_end().ends_with(';')
-        && let Some(prepared) = prepare_expression(code, line_offset, constants)
+        && let Some(prepared) = prepare_expression(code, line_offset, constants, probes.clone())
     {
         // As in any console, a lone object literal is a value and not a block.
         return Some(prepared);
@@ -145,7 +155,9 @@ pub(crate) fn prepare(code: &str, line_offset: u32, constants: &HashSet<String>)
         let text = format!("{ASYNC_BODY}{code}\n}}");
         if let Some(arrow) = parse_arrow(&allocator, &text) {
             let names = Names::of(&arrow.body.statements)?;
-            let mut rewriter = Rewriter::new(code, ASYNC_BODY.len(), true, names.fixed(constants));
+            let mut numbered = names.probes(probes.clone());
+            numbered.iter_mut().for_each(Probes::numbered);
+            let mut rewriter = Rewriter::new(code, ASYNC_BODY.len(), true, names.fixed(constants)).probed(numbered);
             rewriter.statements(&arrow.body.statements);
             if rewriter.suspends {
                 let prepared = rewriter.finish_wrapped(&arrow.body, line_offset);
@@ -159,7 +171,7 @@ pub(crate) fn prepare(code: &str, line_offset: u32, constants: &HashSet<String>)
     }
     let program = parsed.program;
     let names = Names::of(&program.body)?;
-    let mut rewriter = Rewriter::new(code, 0, false, names.fixed(constants));
+    let mut rewriter = Rewriter::new(code, 0, false, names.fixed(constants)).probed(names.probes(probes));
     rewriter.statements(&program.body);
     let has_value = match last(&program.body) {
         Some(statement) => matches!(statement, Statement::ExpressionStatement(_)),
@@ -170,7 +182,12 @@ pub(crate) fn prepare(code: &str, line_offset: u32, constants: &HashSet<String>)
 }
 
 /// Prepares an expression. `None` if the text is none.
-pub(crate) fn prepare_expression(code: &str, line_offset: u32, constants: &HashSet<String>) -> Option<Prepared> {
+pub(crate) fn prepare_expression(
+    code: &str,
+    line_offset: u32,
+    constants: &HashSet<String>,
+    probes: Option<Probes>,
+) -> Option<Prepared> {
     let allocator = Allocator::default();
     let text = format!("{ASYNC_VALUE}{code}\n)");
     let arrow = parse_arrow(&allocator, &text).filter(|arrow| arrow.expression)?;
@@ -186,7 +203,8 @@ pub(crate) fn prepare_expression(code: &str, line_offset: u32, constants: &HashS
         return None;
     }
     let names = Names::of(&arrow.body.statements)?;
-    let mut rewriter = Rewriter::new(code, ASYNC_VALUE.len(), false, names.fixed(constants));
+    let shift = ASYNC_VALUE.len();
+    let mut rewriter = Rewriter::new(code, shift, false, names.fixed(constants)).probed(names.probes(probes));
     rewriter.visit_expression(&inside.expression);
     Some(if rewriter.suspends {
         rewriter.finish("(async()=>(", "\n))()", true, line_offset)
@@ -213,11 +231,28 @@ pub(crate) fn nests_too_deep(code: &str) -> bool {
     })
 }
 
+/// A question of a person at a place of a script, so that it can be stopped.
+pub(crate) fn question(text: &str, constants: &HashSet<String>) -> String {
+    if let Some(prepared) = prepare_expression(text, 0, constants, None) {
+        return prepared.text;
+    }
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, text, SourceType::script()).parse();
+    let names = Names::of(&parsed.program.body);
+    let (Some(names), false) = (names, parsed.panicked || !parsed.diagnostics.is_empty()) else {
+        return text.to_owned();
+    };
+    let mut rewriter = Rewriter::new(text, 0, false, names.fixed(constants));
+    parsed.program.body.iter().for_each(|statement| rewriter.visit_statement(statement));
+    rewriter.finish("", "", true, 0).text
+}
+
 /// The text of a function as it was written.
 pub(crate) fn without_guards(text: &str) -> String {
     let call = format!("{GUARD}()");
+    let text = probes::without_probes(text);
     let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some((before, behind)) = rest.split_once(CONSTANT) {
         plain.push_str(before);
         rest = behind.split_once("'),").map_or(behind, |(_, behind)| behind);
@@ -261,7 +296,7 @@ mod tests {
 
     fn text(code: &str) -> String {
         let constants = HashSet::from(["K".to_owned()]);
-        let text = prepare(code, 0, &constants).expect("parses").text;
+        let text = prepare(code, 0, &constants, None).expect("parses").text;
         text.replace("__aikit_tick()", "T").replace("__aikit_constant", "C")
     }
 
@@ -300,14 +335,14 @@ mod tests {
         ] {
             assert_eq!(text(code), expected, "{code}");
         }
-        assert!(prepare("let a = ;", 0, &HashSet::new()).is_none());
-        assert!(prepare("let a; class a {}", 0, &HashSet::new()).is_none());
-        assert!(prepare("} {", 0, &HashSet::new()).is_none());
+        assert!(prepare("let a = ;", 0, &HashSet::new(), None).is_none());
+        assert!(prepare("let a; class a {}", 0, &HashSet::new(), None).is_none());
+        assert!(prepare("} {", 0, &HashSet::new(), None).is_none());
     }
 
     #[test]
     fn places_are_mapped_back() {
-        let prepared = prepare("let a = await 1; b()\nfor (;;) c(); d", 2, &HashSet::new()).expect("parses");
+        let prepared = prepare("let a = await 1; b()\nfor (;;) c(); d", 2, &HashSet::new(), None).expect("parses");
         let column = |line: usize, needle: &str| {
             let text = prepared.text.split('\n').nth(line - 1).expect("line");
             u32::try_from(text.find(needle).expect("needle") + 1).expect("short")

@@ -14,10 +14,11 @@ use aikit_runtime::{
     scripts::{display::Emitter, engine::EngineHost},
 };
 use boa_engine::{
-    Context, JsObject, JsSymbol, JsValue, builtins::promise::ResolvingFunctions, job::Job, object::builtins::JsFunction,
+    Context, JsObject, JsSymbol, JsValue, builtins::promise::ResolvingFunctions, job::Job,
+    object::builtins::JsFunction, property::PropertyKey,
 };
 
-use crate::{source::Map, vars::Cached};
+use crate::{debug::Debugging, probes::Table, source::Map, vars::Cached};
 
 /// How many scripts are remembered by name, for functions that outlive the cell that defined them.
 const SOURCES: usize = 2000;
@@ -63,6 +64,14 @@ pub(crate) struct Inner {
     budget: Cell<Option<u64>>,
     /// State of the generator behind `Math.random` in isolated scripts, whose clock is the host's as well.
     pub seed: Cell<Option<u64>>,
+    /// The debugger's hold on the running script.
+    pub debugging: RefCell<Option<Debugging>>,
+    /// Whether there is one.
+    pub debugged: Cell<bool>,
+    /// The names of the language's and the host's globals.
+    pub known: RefCell<HashSet<PropertyKey>>,
+    /// Where scripts can stand still, by the number of their first place.
+    tables: RefCell<Vec<Rc<Table>>>,
     sources: RefCell<Sources>,
 }
 
@@ -215,6 +224,51 @@ impl State {
             }
         }
         chunk
+    }
+
+    /// The number of the first place of the next script.
+    pub fn next_site(&self) -> u32 {
+        self.tables.borrow().last().map_or(0, |table| table.base + table.len())
+    }
+
+    /// Keeps the places of a script.
+    pub fn add_table(&self, table: Table) {
+        let mut tables = self.tables.borrow_mut();
+        tables.push(Rc::new(table));
+        if tables.len() > SOURCES {
+            tables.remove(0);
+        }
+    }
+
+    /// The script in which a place is.
+    pub fn table(&self, site: u32) -> Option<Rc<Table>> {
+        let tables = self.tables.borrow();
+        let before = tables.partition_point(|table| table.base <= site);
+        tables.get(before.checked_sub(1)?).cloned()
+    }
+
+    /// The places of the last script of a name that the interpreter knows.
+    pub fn table_of(&self, chunk: &str) -> Option<Rc<Table>> {
+        self.tables.borrow().iter().rev().find(|table| table.chunk == chunk).cloned()
+    }
+
+    /// The places of the last script of a name that people know.
+    pub fn table_of_source(&self, name: &str) -> Option<Rc<Table>> {
+        let named = |table: &&Rc<Table>| self.source_of(&table.chunk).is_some_and(|source| source == name);
+        self.tables.borrow().iter().rev().find(named).cloned()
+    }
+
+    /// What people call a script.
+    pub fn source_of(&self, chunk: &str) -> Option<String> {
+        Some(self.sources.borrow().known.get(chunk)?.name.clone())
+    }
+
+    /// The source, line and column that a place of a chunk means; `None` for what was put around it.
+    pub fn located(&self, chunk: &str, line: u32, column: u32) -> Option<(String, u32, u32)> {
+        let sources = self.sources.borrow();
+        let known = sources.known.get(chunk)?;
+        let (line, column) = known.map.locate(line, column)?;
+        Some((known.name.clone(), line, column))
     }
 
     /// The place that a chunk, a line and a column mean to a person. Where `name` is not defined there, the place at

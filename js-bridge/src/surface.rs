@@ -26,7 +26,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     convert::{to_js, to_json},
-    failure, look, show,
+    debug, failure, look, show,
     source::{CONSTANT, GUARD},
     state::{Call, State, Task, Timer},
     vars,
@@ -48,7 +48,12 @@ struct Guard(#[unsafe_ignore_trace] State);
 pub(crate) fn install(context: &mut Context, state: &State) -> JsResult<()> {
     let global = context.global_object();
     let guard = NativeFunction::from_copy_closure_with_captures(
-        |_, _, guard: &Guard, _| if guard.0.guard() { Err(stopped()) } else { Ok(JsValue::undefined()) },
+        |_, _, guard: &Guard, context| {
+            if guard.0.debugged.get() {
+                debug::on_guard(&guard.0, context)?;
+            }
+            if guard.0.guard() { Err(stopped()) } else { Ok(JsValue::undefined()) }
+        },
         Guard(state.clone()),
     );
     let guard = function(context, guard, GUARD, 0);

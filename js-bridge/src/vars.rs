@@ -197,3 +197,9 @@ pub(crate) fn peek(state: &State, name: &str, context: &mut Context) -> Option<J
     let json = state.vars.borrow().clone()?.get(name)?;
     to_js(&json, context).ok()
 }
+
+/// All shared values, for those who only look.
+pub(crate) fn all(state: &State, context: &mut Context) -> Option<JsValue> {
+    let shared = state.vars.borrow().clone()?;
+    to_js(&serde_json::Value::Object(shared.snapshot().into_iter().collect()), context).ok()
+}

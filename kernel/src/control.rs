@@ -23,6 +23,10 @@ pub async fn serve(core: Arc<Core>, mut requests: mpsc::UnboundedReceiver<Messag
             () = core.closing.cancelled() => return,
         };
         let Some(request) = request else { return };
+        if request.header.msg_type == "debug_request" {
+            core.debug(request);
+            continue;
+        }
         let parent = request.header.as_parent();
         core.busy(&parent);
         match core.guarded(answer(&core, &request)).await {
@@ -41,7 +45,7 @@ async fn answer(core: &Core, request: &Message) -> Result<Value, Failure> {
         return Err(Failure::new("InvalidRequest", defect.clone()));
     }
     match request.header.msg_type.as_str() {
-        "kernel_info_request" => Ok(kernel_info(core.language)),
+        "kernel_info_request" => Ok(kernel_info(core.language, core.debugger.is_some())),
         "interrupt_request" => {
             core.interrupt();
             Ok(json!({ "status": "ok" }))
@@ -53,7 +57,6 @@ async fn answer(core: &Core, request: &Message) -> Result<Value, Failure> {
             core.iopub.publish(to_all, Weight::Vital);
             Ok(content)
         }
-        "debug_request" => Ok(debug_reply(request)),
         _ => Err(unknown(request)),
     }
 }
@@ -62,22 +65,4 @@ async fn answer(core: &Core, request: &Message) -> Result<Value, Failure> {
 fn ends_with(request: &Message) -> Option<ExitReason> {
     (request.header.msg_type == "shutdown_request")
         .then(|| ExitReason::Shutdown { restart: Fields(&request.content).flag("restart", false).unwrap_or(false) })
-}
-
-/// Debugging comes with a later version: the answer is a failure in the terms of the Debug Adapter Protocol and of Jupyter.
-fn debug_reply(request: &Message) -> Value {
-    let message = "this version of the aikit kernel cannot debug cells yet";
-    let mut content = Failure::new("NotSupported", message).content();
-    let answer = json!({
-        "type": "response",
-        "request_seq": request.content.get("seq").cloned().unwrap_or_else(|| json!(0)),
-        "seq": 0,
-        "success": false,
-        "command": request.text("command"),
-        "message": message,
-    });
-    if let (Value::Object(content), Value::Object(answer)) = (&mut content, answer) {
-        content.extend(answer);
-    }
-    content
 }

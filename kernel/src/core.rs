@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     comm::Comms,
+    debug::SharedDebugger,
     history::Recorder,
     iopub::IoPub,
     message::{Channel, Message, Outgoing, Parent},
@@ -86,23 +87,27 @@ pub struct Core {
     pub stdin: Stdin,
     pub comms: Comms,
     pub recorder: Recorder,
+    pub debugger: Option<SharedDebugger>,
     /// Fires when the kernel is to end.
     pub closing: CancellationToken,
     control: mpsc::UnboundedSender<Message>,
+    debug: mpsc::UnboundedSender<Message>,
     reason: Mutex<Option<ExitReason>>,
     count: AtomicI64,
     execution: Mutex<Option<Execution>>,
 }
 
 impl Core {
-    /// A kernel at rest, and the receiving end of its control channel.
+    /// A kernel at rest, and the receiving ends of its control channel and of the requests to its debugger.
     pub fn new(
         engine: Arc<dyn CellEngine>,
         language: Language,
         transport: SharedTransport,
         bound: usize,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
+        debugger: Option<SharedDebugger>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Message>, mpsc::UnboundedReceiver<Message>) {
         let (control, requests) = mpsc::unbounded_channel();
+        let (debug, debug_requests) = mpsc::unbounded_channel();
         let iopub = IoPub::start(transport.clone(), bound);
         let core = Self {
             comms: Comms::new(engine.vars()),
@@ -113,13 +118,15 @@ impl Core {
             iopub,
             shell: ShellQueue::default(),
             stdin: Stdin::default(),
+            debugger,
             closing: CancellationToken::new(),
             control,
+            debug,
             reason: Mutex::new(None),
             count: AtomicI64::new(0),
             execution: Mutex::new(None),
         };
-        (Arc::new(core), requests)
+        (Arc::new(core), requests, debug_requests)
     }
 
     fn execution(&self) -> MutexGuard<'_, Option<Execution>> {
@@ -156,6 +163,22 @@ impl Core {
         let cancel = CancellationToken::new();
         *self.execution() = Some(Execution { parent, cancel: cancel.clone() });
         cancel
+    }
+
+    /// Whether a debugger holds the cell that is being executed.
+    pub fn stands_still(&self) -> bool {
+        self.debugger.as_ref().is_some_and(|debugger| debugger.is_held())
+    }
+
+    /// What is being executed; nothing in particular, if nothing is.
+    pub fn running(&self) -> Parent {
+        self.execution().as_ref().map_or_else(Parent::none, |execution| execution.parent.clone())
+    }
+
+    /// Hands a request to the debugger's task.
+    pub fn debug(&self, request: Message) {
+        // The task lives as long as the kernel; afterwards nobody is served.
+        drop(self.debug.send(request));
     }
 
     /// Notes that it has ended.

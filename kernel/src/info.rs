@@ -8,8 +8,9 @@ use crate::message::PROTOCOL_VERSION;
 /// The version of the kernel.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The content of a `kernel_info_reply`.
-pub fn kernel_info(language: Language) -> Value {
+/// The content of a `kernel_info_reply`; `debugger` says whether cells can be debugged.
+pub fn kernel_info(language: Language, debugger: bool) -> Value {
+    let features: &[&str] = if debugger { &["debugger"] } else { &[] };
     json!({
         "status": "ok",
         "protocol_version": PROTOCOL_VERSION,
@@ -23,8 +24,8 @@ pub fn kernel_info(language: Language) -> Value {
             { "text": "JavaScript", "url": "https://developer.mozilla.org/docs/Web/JavaScript" },
             { "text": "Vega-Lite", "url": "https://vega.github.io/vega-lite/docs/" },
         ],
-        "supported_features": [],
-        "debugger": false,
+        "supported_features": features,
+        "debugger": debugger,
     })
 }
 

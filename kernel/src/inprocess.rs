@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     core::{Core, ExitReason},
+    debug::SharedDebugger,
     kernel::{self, Limits},
     message::{Channel, Header, Message, Outgoing},
     transport::{Inbox, Transport, Weight},
@@ -141,9 +142,14 @@ pub struct Client {
 impl Client {
     /// Starts a kernel over `engine`.
     pub fn start(engine: Arc<dyn CellEngine>, language: Language) -> Self {
+        Self::start_with(engine, language, None)
+    }
+
+    /// Starts a kernel whose cells can be debugged.
+    pub fn start_with(engine: Arc<dyn CellEngine>, language: Language, debugger: Option<SharedDebugger>) -> Self {
         let (events, heard) = mpsc::unbounded_channel();
         let channels = Arc::new(Channels { side: Side::new(), events: Mutex::new(Some(events)) });
-        let (core, ended) = kernel::run(engine, language, &Limits::default(), channels);
+        let (core, ended) = kernel::run(engine, language, &Limits::default(), debugger, channels);
         Self { core, side: Side::new(), events: heard, passed: VecDeque::new(), ended: Mutex::new(Some(ended)) }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     connection::{ConnectionError, ConnectionInfo},
     control,
     core::{Core, ExitReason, status},
+    debug::{self, SharedDebugger},
     message::Parent,
     orphan, shell,
     sockets::Sockets,
@@ -30,12 +31,21 @@ pub struct KernelOptions {
     pub parent: Option<u32>,
     /// The bounds of what is kept in memory.
     pub limits: Limits,
+    /// What debugs cells, if anything does.
+    pub debugger: Option<SharedDebugger>,
 }
 
 impl KernelOptions {
     /// The usual setting.
     pub fn new(language: Language, run_dir: impl Into<PathBuf>) -> Self {
-        Self { language, username: "aikit".into(), run_dir: run_dir.into(), parent: None, limits: Limits::default() }
+        Self {
+            language,
+            username: "aikit".into(),
+            run_dir: run_dir.into(),
+            parent: None,
+            limits: Limits::default(),
+            debugger: None,
+        }
     }
 }
 
@@ -98,7 +108,7 @@ pub async fn start(
 ) -> Result<KernelHandle, KernelError> {
     let (sockets, connection) = Sockets::bind(connection, &options).await?;
     let sockets = Arc::new(sockets);
-    let (core, ended) = run(engine, options.language, &options.limits, sockets.clone());
+    let (core, ended) = run(engine, options.language, &options.limits, options.debugger, sockets.clone());
     sockets.serve(core.clone());
     if let Some(parent) = options.parent {
         tokio::spawn(orphan::watch(core.clone(), parent));
@@ -111,18 +121,20 @@ pub(crate) fn run(
     engine: Arc<dyn CellEngine>,
     language: Language,
     limits: &Limits,
+    debugger: Option<SharedDebugger>,
     transport: SharedTransport,
 ) -> (Arc<Core>, JoinHandle<()>) {
-    let (core, control_requests) = Core::new(engine, language, transport, limits.output);
+    let (core, control_requests, debug_requests) = Core::new(engine, language, transport, limits.output, debugger);
     core.iopub.publish(status(&Parent::none(), "starting"), Weight::Vital);
     let shell = tokio::spawn(shell::serve(core.clone()));
     let control = tokio::spawn(control::serve(core.clone(), control_requests));
-    let ended = tokio::spawn(end(core.clone(), shell, control));
+    let debug = tokio::spawn(debug::serve(core.clone(), debug_requests));
+    let ended = tokio::spawn(end(core.clone(), shell, [control, debug]));
     (core, ended)
 }
 
 /// Waits for the end and brings it about: the running cell is stopped, everything said reaches the clients, nothing hangs.
-async fn end(core: Arc<Core>, mut shell: JoinHandle<()>, control: JoinHandle<()>) {
+async fn end(core: Arc<Core>, mut shell: JoinHandle<()>, others: [JoinHandle<()>; 2]) {
     const CELL: Duration = Duration::from_secs(3);
     const HISTORY: Duration = Duration::from_secs(2);
     const ENGINE: Duration = Duration::from_secs(5);
@@ -132,7 +144,7 @@ async fn end(core: Arc<Core>, mut shell: JoinHandle<()>, control: JoinHandle<()>
         tracing::warn!("a cell did not stop within {CELL:?} and was abandoned");
         shell.abort();
     }
-    control.abort();
+    others.iter().for_each(JoinHandle::abort);
     if timeout(HISTORY, core.recorder.settled()).await.is_err() {
         tracing::warn!("not every input could be recorded within {HISTORY:?}");
     }

@@ -6,6 +6,7 @@ mod complete;
 pub mod connection;
 mod control;
 mod core;
+mod debug;
 mod execute;
 mod history;
 pub mod info;
@@ -26,5 +27,6 @@ pub mod wire;
 pub use crate::{
     comm::VARS_TARGET,
     core::ExitReason,
+    debug::{DebugPort, SharedDebugger},
     kernel::{KernelError, KernelHandle, KernelOptions, Limits, Remote, start},
 };

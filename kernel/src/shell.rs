@@ -2,7 +2,8 @@
 //!
 //! Requests of one client are served in their order, and only one execution is under way in the whole kernel. A client
 //! whose own requests are done is therefore answered while another client's cell runs. Questions about the kernel itself
-//! are answered at once, so that a client that reconnects sees a busy kernel and not a dead one.
+//! are answered at once, so that a client that reconnects sees a busy kernel and not a dead one. While a debugger holds a
+//! cell, only executions wait for it.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -53,6 +54,11 @@ impl Waiting {
         self.kind() == "execute_request" && self.aborted.is_none()
     }
 
+    /// Whether it only asks about code.
+    fn is_question(&self) -> bool {
+        matches!(self.kind(), "complete_request" | "inspect_request" | "is_complete_request" | "history_request")
+    }
+
     /// Whether the answer depends on nothing that the client's earlier requests do.
     fn is_about_the_kernel(&self) -> bool {
         matches!(self.kind(), "kernel_info_request" | "comm_info_request" | "connect_request")
@@ -80,8 +86,14 @@ impl ShellQueue {
         self.arrived.notify_one();
     }
 
-    /// Takes the first request that may run beside those that are under way.
-    fn next(&self, busy: &HashSet<Client>, executing: bool) -> Option<Waiting> {
+    /// Looks again at what waits: a cell stands still now.
+    pub fn wake(&self) {
+        self.arrived.notify_one();
+    }
+
+    /// Takes the first request that may run beside those that are under way; `held` says that a cell stands still.
+    fn next(&self, busy: &HashSet<Client>, executing: bool, held: bool) -> Option<Waiting> {
+        let stands_still = held;
         let mut waiting = self.waiting();
         let mut held: HashSet<&[Bytes]> = busy.iter().map(Vec::as_slice).collect();
         let mut executing = executing;
@@ -89,7 +101,7 @@ impl ShellQueue {
         for (at, candidate) in waiting.iter().enumerate() {
             let client = candidate.request.identities.as_slice();
             let free = !(held.contains(client) || executing && candidate.is_execution());
-            if free || candidate.is_about_the_kernel() {
+            if free || candidate.is_about_the_kernel() || stands_still && candidate.is_question() {
                 found = Some(at);
                 break;
             }
@@ -115,7 +127,7 @@ pub async fn serve(core: Arc<Core>) {
     let mut failures: HashMap<Client, (Instant, DateTime<Utc>)> = HashMap::new();
     let mut executing = false;
     loop {
-        while let Some(mut next) = core.shell.next(&busy, executing) {
+        while let Some(mut next) = core.shell.next(&busy, executing, core.stands_still()) {
             let client = next.request.identities.clone();
             if known.insert(client.clone()) {
                 core.transport.settle().await;
@@ -133,7 +145,8 @@ pub async fn serve(core: Arc<Core>) {
             }
             let execution = next.is_execution();
             executing |= execution;
-            let holds = !next.is_about_the_kernel();
+            // A question beside a cell of the same client that stands still does not end its turn.
+            let holds = !next.is_about_the_kernel() && !busy.contains(&client);
             if holds {
                 busy.insert(client.clone());
             }
@@ -219,7 +232,7 @@ async fn answer(core: &Core, request: &Message) -> Result<Option<Value>, Failure
     }
     let fields = Fields(&request.content);
     let content = match request.header.msg_type.as_str() {
-        "kernel_info_request" => kernel_info(core.language),
+        "kernel_info_request" => kernel_info(core.language, core.debugger.is_some()),
         "complete_request" => complete::complete(core, fields).await?,
         "inspect_request" => complete::inspect(core, fields).await?,
         "is_complete_request" => complete::is_complete(core, fields).await?,

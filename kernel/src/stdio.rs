@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 use crate::{
+    debug::SharedDebugger,
     inprocess::{Client, Event},
     kernel::{Limits, Remote},
     message::{Channel, Header, Message},
@@ -21,11 +22,12 @@ use crate::{
 pub async fn serve(
     engine: Arc<dyn CellEngine>,
     language: Language,
+    debugger: Option<SharedDebugger>,
     input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
     begun: impl FnOnce(Remote),
 ) {
-    let mut client = Client::start(engine, language);
+    let mut client = Client::start_with(engine, language, debugger);
     begun(client.remote());
     let mut input = BufReader::new(input);
     let mut line = Vec::new();

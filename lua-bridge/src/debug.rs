@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use aikit_core::RunError;
+use aikit_core::{Language, Place, RunError};
 use aikit_runtime::{
     debug::script::{
         GLOBALS, LOCALS, PAUSED, Resume, ScriptFrame, ScriptOrder, ScriptReason, ScriptReport, ScriptWatch, Shown,
-        UPVALUES, Wishes,
+        UPVALUES, WatchedLine, Wishes,
     },
     scripts::engine::{EngineHost, HostEvent},
 };
@@ -156,13 +156,11 @@ pub(crate) fn on_line(lua: &Lua, debug: &Debug<'_>, state: &State) -> mlua::Resu
     if !moving && !watched {
         return Ok(());
     }
-    let ours = debug.source().short_src.is_some_and(|chunk| state.lock().place(&chunk, line).is_some());
-    if !ours {
-        return Ok(());
-    }
+    let place = debug.source().short_src.and_then(|chunk| state.lock().place(&chunk, line));
+    let Some(place) = place else { return Ok(()) };
     let step = moving && arrived(lua, state);
     let paused = state.lock().debugging.as_ref().is_some_and(|debugging| debugging.wanted.pauses != debugging.pauses);
-    let hit = if watched { breakpoints(lua, state, line) } else { Vec::new() };
+    let hit = if watched { breakpoints(lua, state, &place) } else { Vec::new() };
     let reason = match (hit.is_empty(), paused, step) {
         (false, paused, step) => ScriptReason::Breakpoint { hit, step: step || paused },
         (true, true, _) => ScriptReason::Pause,
@@ -203,9 +201,14 @@ fn arrived(lua: &Lua, state: &State) -> bool {
 }
 
 /// The breakpoints of a line whose conditions hold, with the values that they want.
-fn breakpoints(lua: &Lua, state: &State, line: u32) -> Vec<(u64, Vec<Json>)> {
+fn breakpoints(lua: &Lua, state: &State, place: &Place) -> Vec<(u64, Vec<Json>)> {
     let watched: Vec<_> = match &state.lock().debugging {
-        Some(debugging) => debugging.wanted.lines.iter().filter(|watched| watched.line == line).cloned().collect(),
+        Some(debugging) => {
+            let here = |watched: &&WatchedLine| {
+                watched.line == place.line && watched.source.as_ref().is_none_or(|source| *source == place.source)
+            };
+            debugging.wanted.lines.iter().filter(here).cloned().collect()
+        }
         None => Vec::new(),
     };
     let value = |text: &str| evaluate(lua, state, 0, text);
@@ -278,6 +281,7 @@ fn ask(host: &dyn EngineHost, report: &ScriptReport) -> Result<ScriptOrder, RunE
 struct Level {
     level: usize,
     name: String,
+    source: String,
     line: u32,
 }
 
@@ -300,9 +304,9 @@ fn levels(lua: &Lua, state: &State) -> Vec<Level> {
         let Some((chunk, line, name)) = seen else { break };
         let line = line.and_then(|line| u32::try_from(line).ok());
         if let (Some(chunk), Some(line)) = (chunk, line)
-            && state.lock().place(&chunk, line).is_some()
+            && let Some(place) = state.lock().place(&chunk, line)
         {
-            found.push(Level { level, name, line });
+            found.push(Level { level, name, source: place.source, line });
         }
         if found.len() == FRAMES {
             break;
@@ -315,7 +319,7 @@ fn levels(lua: &Lua, state: &State) -> Vec<Level> {
 fn capture(lua: &Lua, state: &State) -> (Vec<ScriptFrame>, Shown) {
     let mut show = Show::some(lua);
     let mut frames = Vec::new();
-    for Level { level, name, line } in levels(lua, state) {
+    for Level { level, name, source, line } in levels(lua, state) {
         // A frame that cannot be read is shown without variables.
         let mut group = |group: &str, variables: mlua::Result<Vec<Variable>>| {
             let variables = variables.unwrap_or_default();
@@ -323,7 +327,7 @@ fn capture(lua: &Lua, state: &State) -> (Vec<ScriptFrame>, Shown) {
         };
         let locals = group(LOCALS, frames::locals(lua, level));
         let upvalues = group(UPVALUES, frames::upvalues(lua, level));
-        frames.push(ScriptFrame { name, line, locals, upvalues });
+        frames.push(ScriptFrame { name, source, language: Language::Lua, line, locals, upvalues });
     }
     let globals = Show::some(lua).variables(GLOBALS, surface::seen(lua, state));
     (frames, globals)

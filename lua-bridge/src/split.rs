@@ -12,7 +12,11 @@ pub(crate) fn compile(lua: &Lua, chunk: &str, code: &str) -> mlua::Result<Functi
     let load = |text: &str| lua.load(text).set_name(format!("={chunk}")).set_mode(ChunkMode::Text).into_function();
     let returning = |before: &str, expression: &str| {
         load(&format!("{before}return {expression}")).ok()?;
-        load(&format!("{before}return (...)({expression}\n)")).ok()
+        // On its own line the bracket would be a second line for debuggers; behind a comment it has to be.
+        let expression = expression.trim_end();
+        load(&format!("{before}return (...)({expression})"))
+            .or_else(|_| load(&format!("{before}return (...)({expression}\n)")))
+            .ok()
     };
     if let Some(function) = returning("", code) {
         return Ok(function);

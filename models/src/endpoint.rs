@@ -15,6 +15,10 @@ pub(crate) struct Endpoint {
     pub(crate) url: Url,
     /// What authorises it.
     pub(crate) key: Option<Secret>,
+    /// The header that holds the credential, for servers that want it bare and not as a bearer's token.
+    pub(crate) key_header: Option<&'static str>,
+    /// Headers that go with every request.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
 }
 
 impl Endpoint {
@@ -41,7 +45,7 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("holds a user name or a password"));
         }
-        Ok(Endpoint { provider, url, key })
+        Ok(Endpoint { provider, url, key, key_header: None, headers: &[] })
     }
 
     /// Whether the server is on this machine.

@@ -4,11 +4,11 @@ use std::{
 };
 
 use aikit_core::{ErrorKind, RunError};
-use aikit_runtime::ports::{ModelError, ModelResponse, ModelSink};
+use aikit_runtime::ports::{ModelError, ModelSink};
 use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Proxy, Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::Value;
@@ -75,7 +75,7 @@ impl Http {
         limit: Duration,
         sink: ModelSink<'_>,
         cancel: &CancellationToken,
-    ) -> Result<ModelResponse, ModelError> {
+    ) -> Result<W::Output, ModelError> {
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunError::cancelled().into()),
@@ -105,8 +105,9 @@ impl Http {
         let mut response = self.send(endpoint, body).await?;
         if !response.status().is_success() {
             let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers(), Utc::now()));
-            let error = wire.refused(endpoint, status, &self.error_body(&mut response).await);
-            return Err(ModelError { error, retry_after });
+            let body = self.error_body(&mut response).await;
+            let error = wire.refused(endpoint, status, &body);
+            return Err(ModelError { error, retry_after: retry_after.or_else(|| wire.retry_after(&body)) });
         }
         let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         wire.begin(endpoint, &media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())?;
@@ -154,14 +155,22 @@ impl Http {
     async fn send(&self, endpoint: &Endpoint, body: &Value) -> Result<Response, RunError> {
         let mut request = self.client(endpoint)?.post(endpoint.url.clone()).json(body);
         if let Some(key) = &endpoint.key {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.reveal().trim())).map_err(|_| {
+            let key = key.reveal().trim();
+            let (header, text) = match endpoint.key_header {
+                Some(header) => (HeaderName::from_static(header), key.to_owned()),
+                None => (AUTHORIZATION, format!("Bearer {key}")),
+            };
+            let mut value = HeaderValue::from_str(&text).map_err(|_| {
                 endpoint.error(
                     ErrorKind::ProviderAuth,
                     format!("the credential for {} holds characters that cannot be sent", endpoint.name()),
                 )
             })?;
             value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
+            request = request.header(header, value);
+        }
+        for (name, value) in endpoint.headers {
+            request = request.header(*name, *value);
         }
         tracing::debug!(server = %endpoint.name(), "asking a model");
         request.send().await.map_err(|error| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aikit_core::{ErrorKind, RunError, record::Usage};
 use aikit_runtime::ports::{
     Message, ModelDelta, ModelParameters, ModelRequest, ModelResponse, ModelSink, Role, StopReason, ToolCall,
+    ToolChoice, ToolSpec,
 };
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ use crate::{
     endpoint::Endpoint,
     lines::{LineBuffer, LineTooLong},
     tokens::count_tokens,
-    wire::{Progress, Wire, status_error},
+    wire::{Progress, Wire, add_extra, status_error},
 };
 
 /// The longest line that is accepted.
@@ -29,21 +30,35 @@ pub(crate) fn encode(request: &ModelRequest) -> Value {
     body.insert("model".into(), json!(request.model));
     body.insert("messages".into(), request.messages.iter().map(|m| message(m, &names)).collect());
     body.insert("stream".into(), json!(true));
-    if !request.tools.is_empty() {
-        let tool = |tool: &aikit_runtime::ports::ToolSpec| {
+    // Ollama cannot make a model call a tool; it can keep others from it.
+    let offered = |tool: &&ToolSpec| match &request.tool_choice {
+        None | Some(ToolChoice::Required) => true,
+        Some(ToolChoice::None) => false,
+        Some(ToolChoice::Tool(name)) => tool.name == *name,
+    };
+    let tools: Vec<&ToolSpec> = request.tools.iter().filter(offered).collect();
+    if !tools.is_empty() {
+        let tool = |tool: &&ToolSpec| {
             json!({ "type": "function", "function": {
                 "name": tool.name, "description": tool.description, "parameters": tool.parameters,
             }})
         };
-        body.insert("tools".into(), request.tools.iter().map(tool).collect());
+        body.insert("tools".into(), tools.iter().map(tool).collect());
     }
-    if let Some(schema) = &request.output_schema {
+    if let Some(effort) = request.parameters.reasoning {
+        // Only gpt-oss thinks in degrees; the others think or do not.
+        let graded = request.model.contains("gpt-oss");
+        let think = effort.word().map_or(json!(false), |word| if graded { json!(word) } else { json!(true) });
+        body.insert("think".into(), think);
+    }
+    if let Some(schema) = request.native_schema() {
         body.insert("format".into(), schema.clone());
     }
     let options = options(&request.parameters);
     if !options.is_empty() {
         body.insert("options".into(), Value::Object(options));
     }
+    add_extra(&mut body, &request.extra);
     Value::Object(body)
 }
 
@@ -54,6 +69,10 @@ fn options(parameters: &ModelParameters) -> Map<String, Value> {
         ("num_predict", parameters.max_tokens.map(Value::from)),
         ("stop", (!parameters.stop.is_empty()).then(|| json!(parameters.stop))),
         ("seed", parameters.seed.map(Value::from)),
+        ("top_k", parameters.top_k.map(Value::from)),
+        ("presence_penalty", parameters.presence_penalty.map(Value::from)),
+        ("frequency_penalty", parameters.frequency_penalty.map(Value::from)),
+        ("repeat_penalty", parameters.repetition_penalty.map(Value::from)),
     ];
     values.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))).collect()
 }
@@ -118,7 +137,7 @@ impl OllamaWire {
             endpoint.error(ErrorKind::ProviderInvalid, message)
         })?;
         if let Some(words) = document.get("error") {
-            return Err(self.failed(endpoint, 500, words.as_str().unwrap_or_default()));
+            return Err(failed(endpoint, &self.asked_model, 500, words.as_str().unwrap_or_default()));
         }
         let Some(message) = document.get("message").or_else(|| document.get("done")).map(|_| &document["message"])
         else {
@@ -156,32 +175,11 @@ impl OllamaWire {
     fn progress(&self) -> Progress {
         if self.done.is_some() { Progress::Done } else { Progress::Partial }
     }
-
-    /// Ollama has no error codes; its words have been the same for years.
-    fn failed(&self, endpoint: &Endpoint, status: u16, words: &str) -> RunError {
-        let lower = words.to_ascii_lowercase();
-        let model = &self.asked_model;
-        if lower.contains("not found") && lower.contains("model") {
-            let message = format!("{} does not have the model `{model}`", endpoint.name());
-            return endpoint
-                .error(ErrorKind::ProviderInvalid, message)
-                .with_help(format!("Fetch it with `ollama pull {model}`."));
-        }
-        if lower.contains("does not support tools") {
-            let message = format!("the model `{model}` of {} cannot call tools", endpoint.name());
-            return endpoint
-                .error(ErrorKind::ProviderInvalid, message)
-                .with_help("Choose a model with tool support, or leave the tools out.");
-        }
-        if lower.contains("context length") || lower.contains("context window") {
-            let message = format!("the request is too long for {}: {}", endpoint.name(), Endpoint::quote(words));
-            return endpoint.error(ErrorKind::ProviderContextOverflow, message);
-        }
-        status_error(endpoint, status, words)
-    }
 }
 
 impl Wire for OllamaWire {
+    type Output = ModelResponse;
+
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError> {
         if media_type == "text/html" || media_type == "text/event-stream" {
             let message = format!("{} answered with {media_type}, not in Ollama's own format", endpoint.name());
@@ -238,6 +236,7 @@ impl Wire for OllamaWire {
             stop,
             usage,
             model: self.model,
+            continuation: None,
             simulated: false,
         })
     }
@@ -245,6 +244,28 @@ impl Wire for OllamaWire {
     fn refused(&self, endpoint: &Endpoint, status: u16, body: &[u8]) -> RunError {
         let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
         let raw = String::from_utf8_lossy(body);
-        self.failed(endpoint, status, document["error"].as_str().unwrap_or(&raw))
+        failed(endpoint, &self.asked_model, status, document["error"].as_str().unwrap_or(&raw))
     }
+}
+
+/// Ollama has no error codes; its words have been the same for years.
+pub(crate) fn failed(endpoint: &Endpoint, model: &str, status: u16, words: &str) -> RunError {
+    let lower = words.to_ascii_lowercase();
+    if lower.contains("not found") && lower.contains("model") {
+        let message = format!("{} does not have the model `{model}`", endpoint.name());
+        return endpoint
+            .error(ErrorKind::ProviderInvalid, message)
+            .with_help(format!("Fetch it with `ollama pull {model}`."));
+    }
+    if lower.contains("does not support tools") {
+        let message = format!("the model `{model}` of {} cannot call tools", endpoint.name());
+        return endpoint
+            .error(ErrorKind::ProviderInvalid, message)
+            .with_help("Choose a model with tool support, or leave the tools out.");
+    }
+    if lower.contains("context length") || lower.contains("context window") {
+        let message = format!("the request is too long for {}: {}", endpoint.name(), Endpoint::quote(words));
+        return endpoint.error(ErrorKind::ProviderContextOverflow, message);
+    }
+    status_error(endpoint, status, words)
 }

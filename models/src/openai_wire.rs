@@ -1,9 +1,9 @@
 //! OpenAI's chat completions: a request as JSON, and an answer out of a stream of chunks.
 
-use std::collections::BTreeSet;
-
 use aikit_core::{ErrorKind, RunError, record::Usage};
-use aikit_runtime::ports::{Message, ModelDelta, ModelRequest, ModelResponse, ModelSink, Role, StopReason, ToolCall};
+use aikit_runtime::ports::{
+    Message, ModelDelta, ModelRequest, ModelResponse, ModelSink, OutputForm, Role, StopReason, ToolCall, ToolChoice,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -11,11 +11,11 @@ use crate::{
     lines::LineTooLong,
     sse::SseDecoder,
     tokens::count_tokens,
-    wire::{Progress, Wire, status_error},
+    wire::{
+        MAX_EVENT, Progress, Wire, add_extra, declined, finished_calls, not_a_model, overflow, parse_event,
+        status_error, text_of, too_long,
+    },
 };
-
-/// The longest event that is accepted. One event holds a few tokens; a server that answers in one piece holds all.
-const MAX_EVENT: usize = 8 << 20;
 
 /// The body of a request. `limit_key` is the server's name for the bound of the answer: OpenAI's newer models refuse
 /// `max_tokens`, most others know nothing else.
@@ -32,12 +32,21 @@ pub(crate) fn encode(request: &ModelRequest, limit_key: &str) -> Value {
             }})
         };
         body.insert("tools".into(), request.tools.iter().map(tool).collect());
+        let choice = request.tool_choice.as_ref().map(|choice| match choice {
+            ToolChoice::None => json!("none"),
+            ToolChoice::Required => json!("required"),
+            ToolChoice::Tool(name) => json!({ "type": "function", "function": { "name": name } }),
+        });
+        if let Some(choice) = choice {
+            body.insert("tool_choice".into(), choice);
+        }
     }
-    if let Some(schema) = &request.output_schema {
-        body.insert(
-            "response_format".into(),
-            json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } }),
-        );
+    if let Some(schema) = request.native_schema() {
+        let mut format = json!({ "name": "answer", "schema": schema });
+        if request.output_form == OutputForm::Strict {
+            format["strict"] = json!(true);
+        }
+        body.insert("response_format".into(), json!({ "type": "json_schema", "json_schema": format }));
     }
     let parameters = &request.parameters;
     let mut set = |key: &str, value: Option<Value>| {
@@ -50,6 +59,12 @@ pub(crate) fn encode(request: &ModelRequest, limit_key: &str) -> Value {
     set(limit_key, parameters.max_tokens.map(Value::from));
     set("stop", (!parameters.stop.is_empty()).then(|| json!(parameters.stop)));
     set("seed", parameters.seed.map(Value::from));
+    set("top_k", parameters.top_k.map(Value::from));
+    set("reasoning_effort", parameters.reasoning.map(|effort| json!(effort.word().unwrap_or("none"))));
+    set("presence_penalty", parameters.presence_penalty.map(Value::from));
+    set("frequency_penalty", parameters.frequency_penalty.map(Value::from));
+    set("repetition_penalty", parameters.repetition_penalty.map(Value::from));
+    add_extra(&mut body, &request.extra);
     Value::Object(body)
 }
 
@@ -119,14 +134,13 @@ impl OpenAiWire {
 }
 
 impl Wire for OpenAiWire {
+    type Output = ModelResponse;
+
     fn begin(&mut self, endpoint: &Endpoint, media_type: &str) -> Result<(), RunError> {
         if media_type == "application/json" {
             self.whole = Some(Vec::new());
         } else if media_type == "text/html" {
-            let message = format!("{} answered with a web page, not with an event stream", endpoint.name());
-            return Err(endpoint
-                .error(ErrorKind::ProviderInvalid, message)
-                .with_help("Check `base_url`; it usually ends with `/v1`."));
+            return Err(not_a_model(endpoint, "a web page", "Check `base_url`; it usually ends with `/v1`."));
         }
         Ok(())
     }
@@ -145,7 +159,7 @@ impl Wire for OpenAiWire {
 
     fn end(&mut self, endpoint: &Endpoint, sink: ModelSink<'_>) -> Result<Progress, RunError> {
         if let Some(whole) = self.whole.take() {
-            let document = parse(endpoint, &whole)?;
+            let document = parse_event(endpoint, &whole)?;
             if document.get("choices").is_none() && document.get("error").is_none() {
                 let shown = Endpoint::quote(&String::from_utf8_lossy(&whole));
                 let message = format!("{} answered with something else than a completion: {shown}", endpoint.name());
@@ -200,7 +214,7 @@ impl Answer {
                 self.done = true;
                 Ok(())
             }
-            data => self.chunk(endpoint, &parse(endpoint, data)?, sink),
+            data => self.chunk(endpoint, &parse_event(endpoint, data)?, sink),
         }
     }
 
@@ -276,20 +290,16 @@ impl Answer {
     }
 
     fn into_response(self, endpoint: &Endpoint) -> Result<ModelResponse, RunError> {
-        let refused = |why: &str| {
-            let message = format!("{} declined to answer: {}", endpoint.name(), Endpoint::quote(why));
-            endpoint.error(ErrorKind::ProviderRefusal, message)
-        };
         if !self.refusal.is_empty() {
-            return Err(refused(&self.refusal));
+            return Err(declined(endpoint, &self.refusal));
         }
         if self.finish.as_deref() == Some("content_filter") {
-            return Err(refused("the content filter stopped the answer"));
+            return Err(declined(endpoint, "the content filter stopped the answer"));
         }
         let output: u64 = count_tokens(&self.content)
             + self.calls.iter().map(|call| count_tokens(&call.name) + count_tokens(&call.arguments)).sum::<u64>();
         let (input_tokens, output_tokens) = self.usage.unwrap_or((self.prompt_tokens, output));
-        let tool_calls = finished_calls(self.calls);
+        let tool_calls = finished_calls(self.calls.into_iter().map(|call| (call.id, call.name, call.arguments)));
         let stop = match self.finish.as_deref() {
             _ if !tool_calls.is_empty() => StopReason::ToolCalls,
             Some("length") => StopReason::Length,
@@ -301,26 +311,10 @@ impl Answer {
             stop,
             usage: Usage { input_tokens, output_tokens, model_calls: 1, ..Usage::default() },
             model: self.model,
+            continuation: None,
             simulated: false,
         })
     }
-}
-
-/// Calls with unique ids and parsed arguments; what is not JSON stays text.
-fn finished_calls(calls: Vec<PartialCall>) -> Vec<ToolCall> {
-    let mut ids = BTreeSet::new();
-    let named = calls.into_iter().filter(|call| !call.name.is_empty());
-    let finish = |(ordinal, call): (usize, PartialCall)| {
-        let made_up = || format!("call_{}", ordinal + 1);
-        let id = if call.id.is_empty() || ids.contains(&call.id) { made_up() } else { call.id };
-        ids.insert(id.clone());
-        let arguments = match call.arguments.trim() {
-            "" => Value::Object(Map::new()),
-            text => serde_json::from_str(text).unwrap_or_else(|_| Value::String(call.arguments.clone())),
-        };
-        ToolCall { id, name: call.name, arguments }
-    };
-    named.enumerate().map(finish).collect()
 }
 
 /// The text of a `content`, which is a text, absent, or a list of parts.
@@ -333,15 +327,13 @@ fn content_text(content: Option<&Value>) -> String {
 }
 
 /// The error behind an `error` object, by its code, its type and, where servers agree on neither, its words.
-fn server_error(endpoint: &Endpoint, status: u16, error: &Value) -> RunError {
+pub(crate) fn server_error(endpoint: &Endpoint, status: u16, error: &Value) -> RunError {
     let words = error.as_str().unwrap_or_else(|| text_of(error, &["message"]));
     let class = format!("{} {}", text_of(error, &["code"]), text_of(error, &["type"]));
     let has = |needle: &str| class.contains(needle);
     let said = || format!("{}: {}", endpoint.name(), Endpoint::quote(words));
     if has("context_length_exceeded") || (status == 400 && words.to_ascii_lowercase().contains("context length")) {
-        return endpoint
-            .error(ErrorKind::ProviderContextOverflow, format!("the request is too long for {}", said()))
-            .with_help("Shorten the prompt, or choose a model with a larger context.");
+        return overflow(endpoint, words);
     }
     if has("content_filter") || has("content_policy_violation") {
         return endpoint.error(ErrorKind::ProviderRefusal, format!("declined by {}", said()));
@@ -357,21 +349,4 @@ fn server_error(endpoint: &Endpoint, status: u16, error: &Value) -> RunError {
         status => status,
     };
     status_error(endpoint, status, words)
-}
-
-fn text_of<'v>(value: &'v Value, keys: &[&str]) -> &'v str {
-    keys.iter().find_map(|key| value.get(key).and_then(Value::as_str)).unwrap_or_default()
-}
-
-fn parse(endpoint: &Endpoint, data: &[u8]) -> Result<Value, RunError> {
-    serde_json::from_slice(data).map_err(|error| {
-        let shown = Endpoint::quote(&String::from_utf8_lossy(&data[..data.len().min(160)]));
-        let message = format!("{} sent a chunk that is not JSON ({error}): {shown}", endpoint.name());
-        endpoint.error(ErrorKind::ProviderInvalid, message)
-    })
-}
-
-fn too_long(endpoint: &Endpoint) -> RunError {
-    let message = format!("{} sent an event of more than {MAX_EVENT} bytes", endpoint.name());
-    endpoint.error(ErrorKind::ProviderInvalid, message)
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use aikit_core::{RunError, RunId, record::RunStatus};
 
-use crate::journal::{EffectKind, StepStatus};
+use crate::{
+    journal::{EffectKind, StepStatus},
+    people::Question,
+};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +70,11 @@ pub enum RunEvent {
         address: String,
         /// How.
         status: StepStatus,
+    },
+    /// The run waits for people who are not here; it goes on when it is resumed with their answers.
+    PutAside {
+        /// What they are asked.
+        waiting: Vec<Question>,
     },
     /// The run ended.
     Ended {

@@ -31,6 +31,10 @@ pub enum EffectKind {
     Human,
     /// A run of another agent.
     Agent,
+    /// An event of the tenant, told or heard.
+    Event,
+    /// What a server, a service or an agent says of its tools.
+    Describe,
 }
 
 impl EffectKind {
@@ -46,6 +50,8 @@ impl EffectKind {
             EffectKind::Id => "id",
             EffectKind::Human => "human",
             EffectKind::Agent => "agent",
+            EffectKind::Event => "event",
+            EffectKind::Describe => "describe",
         }
     }
 }
@@ -167,6 +173,24 @@ pub enum Record {
         /// Why.
         error: RunError,
     },
+    /// A step did not begin, because the part of the run that it belongs to had been ended.
+    #[serde(rename = "step.stopped")]
+    StepStopped {
+        /// Its address.
+        address: String,
+        /// Why.
+        error: RunError,
+    },
+    /// A rule for what goes in or comes out was broken.
+    #[serde(rename = "guardrail.broken")]
+    GuardrailBroken {
+        /// Where.
+        address: String,
+        /// The rule.
+        name: String,
+        /// What was done about it.
+        action: String,
+    },
     /// A step ended.
     #[serde(rename = "step.ended")]
     StepEnded {
@@ -209,6 +233,8 @@ impl Record {
             Record::EffectStarted { kind, .. } => format!("effect.started.{}", kind.as_str()),
             Record::EffectEnded { .. } => "effect.ended".into(),
             Record::StepRetried { .. } => "step.retried".into(),
+            Record::StepStopped { .. } => "step.stopped".into(),
+            Record::GuardrailBroken { .. } => "guardrail.broken".into(),
             Record::StepEnded { .. } => "step.ended".into(),
             Record::RunEnded { .. } => "run.ended".into(),
         }

@@ -2,9 +2,12 @@
 
 use std::{collections::HashSet, fmt};
 
-use aikit_core::{ErrorKind, RunError, record::JournalRow};
+use aikit_core::{
+    ErrorKind, RunError,
+    record::{JournalRow, Usage},
+};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::{
     gate::Effect,
@@ -24,6 +27,15 @@ pub enum Mode {
         /// Whether effects that change something and that the parent performed are performed again.
         repeat: bool,
     },
+}
+
+/// What a person found out about effects that may have happened when the process died.
+#[derive(Debug, Clone, Default)]
+pub struct Doubts {
+    /// Those of which nothing is said are performed, perhaps again.
+    pub repeat: bool,
+    /// What those gave that did happen, by the address of the step or the name of the tool.
+    pub outcomes: Map<String, Value>,
 }
 
 /// Where a replay left its journal.
@@ -105,6 +117,8 @@ pub struct Past {
     first: usize,
     /// Whether the journal has an end.
     complete: bool,
+    /// Whether a part of the run was ended before its own end.
+    stops: bool,
     drift: Option<Drift>,
 }
 
@@ -115,10 +129,21 @@ pub enum Way {
     Perform(Option<RecordedOutcome>),
     /// Its outcome is known.
     Known(RecordedOutcome),
+    /// It was broken off while it asked for effects itself; what those used.
+    BrokenOff(RecordedOutcome, Usage),
     /// It never came back: it waits for the timeout that ended it.
     Never,
     /// The journal does not know it, or ends here.
     Stop,
+}
+
+/// What comes next of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// It begins.
+    Begins,
+    /// It does not begin, because of this.
+    Stopped(RunError),
 }
 
 /// What becomes of a record.
@@ -136,7 +161,8 @@ impl Past {
         let recorded = Recorded::read(&rows, before);
         let complete = rows.last().is_some_and(|row| row.kind == "run.ended");
         let writes = rows.iter().filter_map(Record::read).filter_map(write).collect();
-        Self { mode, recorded, writes, met: vec![false; rows.len()], rows, first: 0, complete, drift: None }
+        let stops = rows.iter().any(broken_off);
+        Self { mode, recorded, writes, met: vec![false; rows.len()], rows, first: 0, complete, stops, drift: None }
     }
 
     /// The journal.
@@ -149,9 +175,30 @@ impl Past {
         self.rows.iter().filter_map(|row| row.body.get("effect").and_then(Value::as_u64)).max().unwrap_or(0)
     }
 
-    /// A step's effect that changes something and of which nobody knows whether it happened.
-    pub fn doubtful(&self) -> Option<RunError> {
-        self.recorded.unfinished_write().map(|effect| again(&effect.address, effect.kind, &effect.label))
+    /// Takes up what a person found out about effects that change something and of which the journal does not say whether
+    /// they happened. Those of which nobody knows are an error, unless they may be repeated.
+    pub fn settle(&mut self, doubts: &Doubts) -> Result<(), RunError> {
+        let mut open = Vec::new();
+        for effect in self.recorded.doubtful() {
+            match doubts.outcomes.get(&effect.address).or_else(|| doubts.outcomes.get(&effect.label)) {
+                Some(value) => {
+                    let (result, usage) = (Ok(value.clone()), Usage::default());
+                    effect.outcome = Some(RecordedOutcome { result, usage, millis: 0.0 });
+                }
+                None => open.push(effect),
+            }
+        }
+        let Some(first) = open.first().filter(|_| !doubts.repeat) else { return Ok(()) };
+        let list = open.iter().map(|effect| {
+            json!({ "address": effect.address, "kind": effect.kind, "label": effect.label, "effect": effect.number })
+        });
+        let list = list.collect();
+        Err(again(&first.address, first.kind, &first.label)
+            .with_help(format!(
+                "look whether it happened: --outcome {}=RESULT takes what it gave, --repeat performs it again",
+                first.address
+            ))
+            .with_detail(json!({ "doubtful": Value::Array(list) })))
     }
 
     /// What it is for.
@@ -170,7 +217,7 @@ impl Past {
         if matches!(self.mode, Mode::Fork { .. }) {
             return Entry::Append;
         }
-        let open = |row: &JournalRow, met: bool| !met && row.body == *body;
+        let open = |row: &JournalRow, met: bool| !met && same_record(&row.body, body);
         if let Some(i) = (self.first..self.rows.len()).find(|&i| open(&self.rows[i], self.met[i])) {
             self.met[i] = true;
             while self.met.get(self.first) == Some(&true) {
@@ -189,6 +236,52 @@ impl Past {
         Entry::Append
     }
 
+    /// What the journal says comes next of the step at this address.
+    pub fn next_of(&self, address: &str) -> Option<Next> {
+        if !self.stops || matches!(self.mode, Mode::Fork { .. }) {
+            return None;
+        }
+        let next = self.open().find(|row| of_step(row) && address_of(row) == Some(address))?;
+        match Record::read(next)? {
+            Record::StepStopped { error, .. } => Some(Next::Stopped(error)),
+            _ => Some(Next::Begins),
+        }
+    }
+
+    /// Whether anything of a branch is still to come, as far as a whole journal tells.
+    pub fn began(&self, prefix: &str) -> bool {
+        self.mode != Mode::Replay
+            || !self.complete
+            || self.open().any(|row| address_of(row).is_some_and(|address| address.starts_with(prefix)))
+    }
+
+    /// How many records have not been met.
+    pub fn ahead(&self) -> usize {
+        self.met[self.first..].iter().filter(|met| !**met).count()
+    }
+
+    fn open(&self) -> impl Iterator<Item = &JournalRow> {
+        (self.first..self.rows.len()).filter(|&i| !self.met[i]).map(|i| &self.rows[i])
+    }
+
+    /// Whether the outcome of an effect is known.
+    pub fn knows(&self, effect: &Effect, digest: &str) -> bool {
+        self.recorded.knows(&effect.address, effect.kind, digest)
+    }
+
+    /// Meets the rows of effects that will not happen again.
+    fn meet(&mut self, effects: &[u64]) {
+        for i in self.first..self.rows.len() {
+            let effect = self.rows[i].body.get("effect").and_then(Value::as_u64);
+            if effect.is_some_and(|effect| effects.contains(&effect)) {
+                self.met[i] = true;
+            }
+        }
+        while self.met.get(self.first) == Some(&true) {
+            self.first += 1;
+        }
+    }
+
     /// Remembers the first record that is not the journal's: what the journal has at that step, or next.
     fn drifts(&mut self, body: &Value) {
         if self.drift.is_some() {
@@ -197,9 +290,7 @@ impl Past {
         let address = body.get("address").and_then(Value::as_str);
         let mut open = (self.first..self.rows.len()).filter(|&i| !self.met[i]);
         let expected = match address {
-            Some(address) => {
-                open.clone().find(|&i| self.rows[i].body.get("address").and_then(Value::as_str) == Some(address))
-            }
+            Some(address) => open.clone().find(|&i| address_of(&self.rows[i]) == Some(address)),
             None => None,
         };
         let expected = expected.or_else(|| open.next()).map(|i| &self.rows[i]);
@@ -227,6 +318,13 @@ impl Past {
             Mode::Fork { .. } => None,
             Mode::Replay | Mode::Resume => Some(known.number),
         };
+        if let (Some(outcome), Mode::Replay | Mode::Resume) = (&known.outcome, self.mode)
+            && known.was_broken_off()
+        {
+            let inside = known.inside();
+            self.meet(&inside);
+            return Ok((number, Way::BrokenOff(outcome.clone(), known.used_inside())));
+        }
         // A script is a pure function of what the host answers: it runs again, and its calls are answered from here.
         let again = effect.kind == EffectKind::Script || known.asked();
         let way = match (known.outcome, self.mode) {
@@ -239,6 +337,36 @@ impl Past {
         };
         Ok((number, way))
     }
+}
+
+fn address_of(row: &JournalRow) -> Option<&str> {
+    row.body.get("address").and_then(Value::as_str)
+}
+
+/// Whether a row says that a part of the run was ended before its own end.
+fn broken_off(row: &JournalRow) -> bool {
+    row.kind == "step.stopped" || row.body.pointer("/error/kind").and_then(Value::as_str) == Some("cancelled")
+}
+
+/// Whether a row says that a step began, ended, or did not begin.
+fn of_step(row: &JournalRow) -> bool {
+    matches!(row.kind.as_str(), "step.started" | "step.stopped" | "step.ended")
+}
+
+/// Whether two records say the same. Under which name a document was run, which places in errors hold, is no difference.
+fn same_record(one: &Value, other: &Value) -> bool {
+    let placed = |body: &Value| body.get("error").is_some_and(|error| error.get("trace").is_some());
+    if !placed(one) || !placed(other) {
+        return one == other;
+    }
+    let bare = |body: &Value| {
+        let mut body = body.clone();
+        for place in body["error"]["trace"].as_array_mut().into_iter().flatten() {
+            place["source"] = Value::Null;
+        }
+        body
+    };
+    bare(one) == bare(other)
 }
 
 fn write(record: Record) -> Option<String> {

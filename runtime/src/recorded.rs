@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aikit_core::{
-    RunError,
+    ErrorKind, RunError,
     record::{JournalRow, Usage},
 };
 use serde_json::Value;
@@ -29,13 +29,40 @@ pub struct RecordedEffect {
     pub outcome: Option<RecordedOutcome>,
     /// Effects that a script or a tool asked for while it ran.
     children: Vec<RecordedEffect>,
-    asked: bool,
 }
 
 impl RecordedEffect {
     /// Whether it asked for effects itself.
     pub fn asked(&self) -> bool {
-        self.asked
+        !self.children.is_empty()
+    }
+
+    /// Whether a bound of time or the end of its part ended it, rather than what it did itself.
+    pub fn was_broken_off(&self) -> bool {
+        let from_outside = [ErrorKind::Cancelled, ErrorKind::ToolTimeout, ErrorKind::ScriptLimit];
+        let error = self.outcome.as_ref().and_then(|outcome| outcome.result.as_ref().err());
+        error.is_some_and(|error| from_outside.contains(&error.kind))
+    }
+
+    /// The numbers of all effects that it asked for.
+    pub fn inside(&self) -> Vec<u64> {
+        let below = |child: &RecordedEffect| [vec![child.number], child.inside()].concat();
+        self.children.iter().flat_map(below).collect()
+    }
+
+    /// What those used.
+    pub fn used_inside(&self) -> Usage {
+        let mut used = Usage::default();
+        for child in &self.children {
+            match child.kind {
+                EffectKind::Model => used.model_calls += 1,
+                EffectKind::Tool => used.tool_calls += 1,
+                _ => {}
+            }
+            used.add(&child.outcome.as_ref().map(|outcome| outcome.usage).unwrap_or_default());
+            used.add(&child.used_inside());
+        }
+        used
     }
 }
 
@@ -89,7 +116,6 @@ impl Recorded {
                 digest,
                 outcome,
                 children: Vec::new(),
-                asked: false,
             };
             place(recorded.waiting.entry(address).or_default(), new, &|parent| {
                 matches!(parent.kind, EffectKind::Script | EffectKind::Tool | EffectKind::Agent)
@@ -99,27 +125,42 @@ impl Recorded {
         recorded
     }
 
-    /// Takes the next effect of a step with this kind and digest. The effects inside it become available with it.
+    /// Takes the next effect of a step with this kind and digest. The effects inside it become available with it, unless it
+    /// was broken off.
     pub fn take(&mut self, address: &str, kind: EffectKind, digest: &str) -> Option<RecordedEffect> {
         let waiting = self.waiting.get_mut(address)?;
         let at = waiting.iter().position(|effect| effect.kind == kind && effect.digest == digest)?;
-        let mut effect = waiting.remove(at);
-        effect.asked = !effect.children.is_empty();
-        let children = std::mem::take(&mut effect.children);
-        waiting.splice(at..at, children);
+        let effect = waiting.remove(at);
+        if !effect.was_broken_off() {
+            waiting.splice(at..at, effect.children.iter().cloned());
+        }
         Some(effect)
     }
 
-    /// An effect that changes something and of which nobody knows whether it happened.
-    pub fn unfinished_write(&self) -> Option<&RecordedEffect> {
-        fn find(list: &[RecordedEffect]) -> Option<&RecordedEffect> {
-            list.iter().find_map(|effect| {
-                let doubtful =
-                    effect.outcome.is_none() && effect.class == SideEffect::Write && effect.kind != EffectKind::Script;
-                if doubtful { Some(effect) } else { find(&effect.children) }
-            })
+    /// Whether the next effect of a step with this kind and digest came back.
+    pub fn knows(&self, address: &str, kind: EffectKind, digest: &str) -> bool {
+        let mut waiting = self.waiting.get(address).into_iter().flatten();
+        waiting
+            .find(|effect| effect.kind == kind && effect.digest == digest)
+            .is_some_and(|effect| effect.outcome.is_some())
+    }
+
+    /// The effects that change something and of which nobody knows whether they happened.
+    pub fn doubtful(&mut self) -> Vec<&mut RecordedEffect> {
+        fn find<'e>(list: &'e mut [RecordedEffect], found: &mut Vec<&'e mut RecordedEffect>) {
+            for effect in list {
+                let unknown = effect.outcome.is_none() && effect.class == SideEffect::Write;
+                if unknown && effect.kind != EffectKind::Script {
+                    found.push(effect);
+                } else {
+                    find(&mut effect.children, found);
+                }
+            }
         }
-        self.waiting.values().find_map(|list| find(list))
+        let mut found = Vec::new();
+        self.waiting.values_mut().for_each(|list| find(list, &mut found));
+        found.sort_by_key(|effect| effect.number);
+        found
     }
 }
 

@@ -1,29 +1,30 @@
 //! Tests: the examples of an interface and the cases of suites. Each is run, and its result compared with the one that is
 //! expected.
 
+mod judge;
+mod models;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use aikit_core::{ErrorKind, RunError, RunId, record::Usage};
+use aikit_core::{ErrorKind, RunError, RunId};
 use aikit_spec::{
     expr::Expr,
-    plan::{CasePlan, ExamplePlan, Plan, SecretSource},
-    test_suite::{self, CallOrder, Expectation, ExpectedCall, ScriptedReply, TestCase, TestProvider},
+    plan::{CasePlan, ExamplePlan, Plan},
+    test_suite::{self, CallOrder, Expectation, ExpectedCall, TestCase, TestProvider},
 };
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use self::models::{CaseModels, NoSecrets};
 use crate::{
+    cassette::{Cassette, Tape, TapeMode},
     engine::{Engine, RunOptions, RunReport},
     journal::{EffectKind, Record},
-    ports::{
-        ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets,
-        StopReason, ToolCall,
-    },
+    people::Answers,
 };
 
 /// How many differences of a result are told.
@@ -134,12 +135,23 @@ pub async fn test(
     Tested { name, example: Some(number), line: example.line, verdict, run, took: begun.elapsed() }
 }
 
+/// Where a case stands, and what it may do.
+#[derive(Debug, Clone)]
+pub struct Setting<'s> {
+    /// The file or cell of the suite.
+    pub source_name: &'s str,
+    /// The text of the case's cassette, or why it cannot be read.
+    pub cassette: Option<Result<String, RunError>>,
+    /// Whether models that judge are really asked.
+    pub live_judges: bool,
+}
+
 /// Runs one case of a suite. No model but the scripted one is asked, and what the case stubs is not called.
 pub async fn case(
     engine: &Engine,
     plan: &Arc<Plan>,
     case: &CasePlan,
-    source_name: &str,
+    setting: Setting<'_>,
     cancel: CancellationToken,
 ) -> Tested {
     let begun = Instant::now();
@@ -152,22 +164,73 @@ pub async fn case(
         run,
         took: begun.elapsed(),
     };
-    if said.provider == Some(TestProvider::Replay) {
-        return tested(None, Verdict::Errored(RunError::unsupported("`provider: replay`")));
-    }
     let models = Arc::new(CaseModels::new(engine.ports().models.clone(), said.script.clone()));
-    let engine = engine.for_tests(models.clone(), Arc::new(NoSecrets));
+    let offline = engine.for_tests(models.clone(), Arc::new(NoSecrets));
     let mut stubs: BTreeMap<String, Value> =
         plan.tools.iter().filter_map(|tool| Some((tool.name.clone(), tool.mock.clone()?))).collect();
     stubs.extend(said.stubs.iter().map(|(tool, result)| (tool.call_name(), result.clone())));
-    let options = RunOptions { source_name: source_name.to_owned(), stubs: Arc::new(stubs), ..RunOptions::default() };
+    let answers: BTreeMap<String, Value> =
+        said.answers.iter().map(|(name, answer)| (name.0.clone(), answer.clone())).collect();
+    let tape = match tape(said, &setting, stubs.keys().cloned()) {
+        Ok(tape) => tape,
+        Err(error) => return tested(None, Verdict::Errored(error)),
+    };
+    let options = RunOptions {
+        source_name: setting.source_name.to_owned(),
+        stubs: Arc::new(stubs),
+        tape: tape.clone(),
+        people: Some(Arc::new(Answers::from(answers))),
+        ..RunOptions::default()
+    };
     let inputs = said.input.clone().unwrap_or_else(|| json!({}));
-    let report = match engine.run(plan, inputs, options, cancel).await {
+    let report = match offline.run(plan, inputs, options, cancel.clone()).await {
         Ok(report) => report,
         Err(error) => return tested(None, judged_failure(&said.expect, error)),
     };
-    let verdict = judge(plan, said, &report, models.left());
+    // Whatever the run made of it: a request that was never recorded is no result.
+    if let Some(missed) = tape.as_ref().and_then(|tape| tape.missed()) {
+        return tested(Some(report.record.id), Verdict::Errored(missed));
+    }
+    let mark = match (&said.judge, report.result()) {
+        (Some(judge), Ok(output)) => {
+            let court = judge::Court { engine, offline: &offline, plan, case: said, tape, live: setting.live_judges };
+            match court.mark(judge, &report, output, cancel).await {
+                Ok(mark) => mark,
+                Err(error) => return tested(Some(report.record.id), Verdict::Errored(error)),
+            }
+        }
+        _ => None,
+    };
+    let mut verdict = judge(plan, said, &report, models.left());
+    if let Some(mark) = mark {
+        verdict = match verdict {
+            Verdict::Failed(mut found) => {
+                found.push(mark);
+                Verdict::Failed(found)
+            }
+            Verdict::Passed | Verdict::Ran => Verdict::Failed(vec![mark]),
+            errored => errored,
+        };
+    }
     tested(Some(report.record.id), verdict)
+}
+
+/// The tape of a case that is replayed; tools that are stubbed need none.
+fn tape(
+    case: &TestCase,
+    setting: &Setting<'_>,
+    stubs: impl Iterator<Item = String>,
+) -> Result<Option<Arc<Tape>>, RunError> {
+    if case.provider != Some(TestProvider::Replay) {
+        return Ok(None);
+    }
+    let name = case.cassette.as_ref().map(|file| file.0.as_str()).unwrap_or_default();
+    let text = setting.cassette.clone().unwrap_or_else(|| {
+        let message = format!("the cassette {name} cannot be read here");
+        Err(RunError::new(ErrorKind::ValidationInput, message).with_help("run the suite with `aikit test FILE`"))
+    })?;
+    let cassette = Cassette::parse(name, &text)?;
+    Ok(Some(Arc::new(Tape::new(name, TapeMode::Replay, cassette).without_tools(stubs))))
 }
 
 /// A run that did not come to its end.
@@ -186,6 +249,11 @@ fn judged_failure(expect: &Expectation, error: RunError) -> Verdict {
 /// Compares a run with what is expected of it.
 fn judge(plan: &Plan, case: &TestCase, report: &RunReport, left: usize) -> Verdict {
     let expect = &case.expect;
+    if let Some(question) = report.waiting.first() {
+        let message = format!("the run waits for a person: {}", question.prompt);
+        let help = format!("give the answer under `answers`: {{{}: …}}", question.name);
+        return Verdict::Errored(RunError::new(ErrorKind::HumanTimeout, message).with_help(help));
+    }
     let output = match report.result() {
         Err(error) => return judged_failure(expect, error),
         Ok(output) => output,
@@ -300,101 +368,6 @@ fn expected(path: String, wanted: &Value, actual: &Value, found: &mut Vec<Differ
         },
         (one, other) if one == other => {}
         (_, other) => differ(Some(other)),
-    }
-}
-
-/// No model is asked, so no credential is needed.
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn resolve(&self, _: &SecretSource) -> Result<Secret, RunError> {
-        Ok(Secret::new(""))
-    }
-}
-
-/// The models of a case: whatever the document names, the script answers, or the scripted model by its rules.
-struct CaseModels {
-    models: Arc<dyn Models>,
-    script: Option<Arc<CaseScript>>,
-}
-
-/// What the models say, in order.
-struct CaseScript(Mutex<VecDeque<ScriptedReply>>);
-
-impl CaseModels {
-    fn new(models: Arc<dyn Models>, script: Option<Vec<ScriptedReply>>) -> Self {
-        Self { models, script: script.map(|replies| Arc::new(CaseScript(Mutex::new(replies.into())))) }
-    }
-
-    /// How many replies nobody asked for.
-    fn left(&self) -> usize {
-        self.script.as_ref().map_or(0, |script| script.0.lock().unwrap_or_else(PoisonError::into_inner).len())
-    }
-}
-
-impl Models for CaseModels {
-    fn provider(&self, name: &str) -> Option<Arc<dyn ModelProvider>> {
-        // A provider that does not exist is no better in a test.
-        self.models.provider(name)?;
-        match &self.script {
-            Some(script) => Some(script.clone()),
-            None => Some(Arc::new(ByRule(self.models.provider("scripted")?))),
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.models.names()
-    }
-}
-
-/// The scripted model in place of any other.
-struct ByRule(Arc<dyn ModelProvider>);
-
-#[async_trait]
-impl ModelProvider for ByRule {
-    async fn generate(
-        &self,
-        request: &ModelRequest,
-        sink: ModelSink<'_>,
-        cancel: &CancellationToken,
-    ) -> Result<ModelResponse, ModelError> {
-        let request = ModelRequest { provider: "scripted".into(), model: "auto".into(), ..request.clone() };
-        self.0.generate(&request, sink, cancel).await
-    }
-}
-
-#[async_trait]
-impl ModelProvider for CaseScript {
-    async fn generate(
-        &self,
-        request: &ModelRequest,
-        sink: ModelSink<'_>,
-        _: &CancellationToken,
-    ) -> Result<ModelResponse, ModelError> {
-        let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(reply) = reply else {
-            let message = "the case has no reply left for this request";
-            return Err(RunError::new(ErrorKind::ProviderUnavailable, message).with_help("add one to `script`").into());
-        };
-        let (content, tool_calls) = match reply {
-            ScriptedReply::Text(text) => (text, Vec::new()),
-            ScriptedReply::Full(answer) => {
-                if let Some(code) = &answer.error {
-                    return Err(RunError::raised(&code.0, "the case lets this request fail").into());
-                }
-                let calls = answer.tool_calls.iter().enumerate().map(|(at, call)| ToolCall {
-                    id: format!("call-{}-{}", request.messages.len(), at + 1),
-                    name: call.tool.call_name(),
-                    arguments: Value::Object(call.args.clone()),
-                });
-                let text = answer.text.clone().or_else(|| answer.json.as_ref().map(ToString::to_string));
-                (text.unwrap_or_default(), calls.collect())
-            }
-        };
-        sink(ModelDelta::Text(content.clone()));
-        let stop = if tool_calls.is_empty() { StopReason::Stop } else { StopReason::ToolCalls };
-        let usage = Usage { output_tokens: content.split_whitespace().count() as u64, ..Usage::default() };
-        Ok(ModelResponse { content, tool_calls, stop, usage, model: request.model.clone(), simulated: true })
     }
 }
 

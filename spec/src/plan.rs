@@ -2,7 +2,10 @@
 //! the places. A document without error diagnostics always lowers; one with errors never does.
 
 mod context;
+mod flow;
 mod memory;
+mod models;
+mod tools;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,14 +13,8 @@ use aikit_core::{AgentId, Language, TextRange};
 use semver::Version;
 use serde_json::Value;
 
-pub use self::{context::*, memory::*};
-use crate::{
-    agent::{Jitter, Join},
-    expr::Expr,
-    template::Template,
-    test_suite::TestCase,
-    words::ErrorGlob,
-};
+pub use self::{context::*, flow::*, memory::*, models::*, tools::*};
+use crate::{agent::Jitter, expr::Expr, template::Template, test_suite::TestCase, words::ErrorGlob};
 
 /// An executable agent.
 #[derive(Debug, Clone)]
@@ -34,6 +31,12 @@ pub struct Plan {
     pub models: BTreeMap<String, ModelPlan>,
     /// The model that a step without `model` uses.
     pub default_model: String,
+    /// Who is asked in place of the model that was meant.
+    pub routing: RoutingPlan,
+    /// `intelligence.cognition`.
+    pub cognition: CognitionPlan,
+    /// `intelligence.judge_model`: a name under `models`.
+    pub judge_model: Option<String>,
     /// `intelligence.prompts.system`.
     pub system: Option<PromptPlan>,
     /// `intelligence.prompts.templates`.
@@ -48,20 +51,28 @@ pub struct Plan {
     pub memory: Arc<MemoryPlan>,
     /// What a model is shown besides its prompt.
     pub context: ContextPlan,
+    /// Servers of the Model Context Protocol, in the order of the document.
+    pub mcp_servers: Vec<McpServerPlan>,
+    /// How tools are called for a model.
+    pub tool_execution: ToolExecutionPlan,
+    /// What may be reached, and which tools may be called.
+    pub permits: PermitsPlan,
     /// What the agent does.
     pub behavior: BehaviorPlan,
     /// Initial state (`behavior.state.initial`), an object.
     pub state: Value,
     /// JSON Schema of the state, where declared.
     pub state_schema: Option<Value>,
+    /// How steps follow each other, and what surrounds them.
+    pub flow: FlowPlan,
     /// Bounds of one run.
     pub limits: RunLimits,
+    /// Bounds of all runs of the agent.
+    pub rates: RatePlan,
     /// `interface.examples`.
     pub examples: Vec<ExamplePlan>,
     /// `tests`.
     pub tests: Vec<CasePlan>,
-    /// Parts without which the agent must not run, and which this version does not execute: a run fails at once.
-    pub unsupported: Vec<&'static str>,
 }
 
 /// A document of kind `TestSuite`, ready to be run.
@@ -110,53 +121,6 @@ pub struct PlanAgent {
     pub description: Option<String>,
 }
 
-/// A declared model.
-#[derive(Debug, Clone)]
-pub struct ModelPlan {
-    /// Name of the provider adapter.
-    pub provider: String,
-    /// The model at the provider.
-    pub model: String,
-    /// Endpoint, where declared.
-    pub base_url: Option<String>,
-    /// Name under `governance.security.secrets` of the credential, where declared.
-    pub secret: Option<SecretSource>,
-    /// Sampling.
-    pub parameters: ModelParametersPlan,
-    /// How long an answer may take.
-    pub timeout: Duration,
-    /// US dollars per million input and output tokens, where declared.
-    pub pricing: Option<(f64, f64)>,
-    /// Where it is declared.
-    pub range: TextRange,
-}
-
-/// Where a credential comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// An environment variable that the operator lets through.
-    Env(String),
-    /// The tenant's configuration.
-    Tenant(String),
-    /// A place that this version does not read: a request that needs the credential fails.
-    Unsupported(&'static str),
-}
-
-/// Sampling parameters as declared.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ModelParametersPlan {
-    /// 0 to 2.
-    pub temperature: Option<f64>,
-    /// 0 to 1.
-    pub top_p: Option<f64>,
-    /// Upper bound of the answer.
-    pub max_tokens: Option<u32>,
-    /// Stop texts.
-    pub stop: Vec<String>,
-    /// Seed.
-    pub seed: Option<u64>,
-}
-
 /// A prompt: one text, or a list of messages.
 #[derive(Debug, Clone)]
 pub enum PromptPlan {
@@ -164,66 +128,6 @@ pub enum PromptPlan {
     Text(Template),
     /// Messages in order: role (`system`, `user`, `assistant`) and text.
     Messages(Vec<(String, Template)>),
-}
-
-/// What a model's answer must fit.
-#[derive(Debug, Clone)]
-pub struct OutputPlan {
-    /// JSON Schema of the answer.
-    pub schema: Value,
-    /// What happens to an answer that does not fit.
-    pub on_invalid: OnInvalid,
-    /// How many repairs or retries at most.
-    pub max_repairs: u32,
-}
-
-/// What happens to an answer that does not fit its schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnInvalid {
-    /// The model is shown its answer and the violations.
-    Repair,
-    /// The same request again.
-    Retry,
-    /// The step fails.
-    Fail,
-}
-
-/// A declared tool.
-#[derive(Debug, Clone)]
-pub struct ToolPlan {
-    /// Its name.
-    pub name: String,
-    /// What it is good for.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub input: Value,
-    /// JSON Schema of its result, where declared.
-    pub output: Option<Value>,
-    /// What runs.
-    pub kind: ToolKind,
-    /// How long a call may take.
-    pub timeout: Duration,
-    /// Whether a call may be made again without harm: it changes nothing, or the same again.
-    pub repeatable: bool,
-    /// What a call gives in tests that do not say otherwise.
-    pub mock: Option<Value>,
-    /// When a person has to agree to a call: always, or under a condition in which `args` holds the arguments.
-    pub ask: Vec<Option<Expr>>,
-    /// Where it is declared.
-    pub range: TextRange,
-}
-
-/// What a tool runs.
-#[derive(Debug, Clone)]
-pub enum ToolKind {
-    /// One that comes with aikit, by name.
-    Builtin(String),
-    /// A script; `ctx.inputs` holds the arguments.
-    Script(ScriptPlan),
-    /// The agent's memory.
-    Memory(MemoryTool),
-    /// A kind of tool that this version does not execute: a call fails.
-    Unsupported(&'static str),
 }
 
 /// Code inside a document.
@@ -243,6 +147,23 @@ pub struct ScriptPlan {
     pub memory: Option<u64>,
 }
 
+/// Bounds of all runs of an agent together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RatePlan {
+    /// Runs at the same time.
+    pub concurrent: Option<u32>,
+    /// Runs in a minute.
+    pub runs_per_minute: Option<u32>,
+    /// How many more runs at once.
+    pub burst: u32,
+    /// Calls of tools in a minute.
+    pub tool_calls_per_minute: Option<u32>,
+    /// Tokens in a day.
+    pub tokens_per_day: Option<u64>,
+    /// US dollars in a day.
+    pub usd_per_day: Option<f64>,
+}
+
 /// What the agent does.
 #[derive(Debug, Clone)]
 pub enum BehaviorPlan {
@@ -253,8 +174,10 @@ pub enum BehaviorPlan {
     },
     /// Steps in order; the last output is the result unless a `return` gave one.
     Steps(Vec<StepPlan>),
-    /// A type of behavior that this version does not execute: a run fails.
-    Unsupported(&'static str),
+    /// One state at a time.
+    Machine(MachinePlan),
+    /// Steps, and edges that say which one comes next.
+    Graph(GraphPlan),
 }
 
 /// One step.
@@ -282,6 +205,12 @@ pub struct StepPlan {
     pub retry: Option<RetryPlan>,
     /// What is done instead when it has failed, in order.
     pub on_error: Vec<ErrorPlan>,
+    /// What undoes it when a later step fails.
+    pub compensate: Option<Compensation>,
+    /// How long its output is kept.
+    pub cache: Option<CachePlan>,
+    /// Whether a debugger stops here.
+    pub breakpoint: bool,
 }
 
 /// How a step is tried again.
@@ -299,6 +228,10 @@ pub struct RetryPlan {
     pub backoff: f64,
     /// How pauses are spread.
     pub jitter: Jitter,
+    /// How long one attempt may take.
+    pub request_timeout: Option<Duration>,
+    /// Whether a pause is at least as long as the provider asks for.
+    pub respect_retry_after: bool,
 }
 
 /// What is done instead of a step that has failed.
@@ -319,8 +252,8 @@ pub enum ErrorAction {
     Use(Dynamic),
     /// The step fails with this error instead: code and message.
     Raise(String, Option<Template>),
-    /// What this version does not execute: the step fails.
-    Unsupported(&'static str),
+    /// The run goes on with this step.
+    Goto(String),
 }
 
 /// What a step does.
@@ -346,6 +279,17 @@ pub enum StepKind {
         /// Its arguments.
         args: Dynamic,
     },
+    /// Calls a tool of an MCP server.
+    Mcp {
+        /// The server.
+        server: String,
+        /// The tool's name there.
+        tool: String,
+        /// Its arguments.
+        args: Dynamic,
+    },
+    /// One request over HTTP.
+    Http(HttpPlan),
     /// Runs a script.
     Script(ScriptPlan),
     /// Writes the state: key ← value.
@@ -375,8 +319,8 @@ pub enum StepKind {
     Parallel {
         /// Name and steps of each.
         branches: Vec<(String, Vec<StepPlan>)>,
-        /// How many have to succeed.
-        join: Join,
+        /// How they are brought together.
+        join: JoinPlan,
     },
     /// Runs steps for each item of a list.
     Map {
@@ -402,8 +346,17 @@ pub enum StepKind {
         /// The steps.
         steps: Vec<StepPlan>,
     },
-    /// Waits for a time.
-    Wait(Duration),
+    /// Waits for a time or an event.
+    Wait(WaitFor),
+    /// Waits for a person.
+    Human(HumanPlan),
+    /// Tells others that something happened.
+    Emit {
+        /// The event.
+        event: String,
+        /// What is told.
+        payload: Dynamic,
+    },
     /// Fails with an error.
     Raise {
         /// Its code.
@@ -462,6 +415,39 @@ impl BodySegment<'_> {
     }
 }
 
+impl BehaviorPlan {
+    /// Every list of steps that is not inside another step, with what stands before the names in addresses.
+    pub fn lists(&self) -> Vec<(String, &[StepPlan])> {
+        match self {
+            BehaviorPlan::Chat { .. } => Vec::new(),
+            BehaviorPlan::Steps(steps) => vec![(String::new(), steps)],
+            BehaviorPlan::Graph(graph) => vec![(String::new(), &graph.nodes)],
+            BehaviorPlan::Machine(machine) => machine
+                .states
+                .iter()
+                .flat_map(|state| state.bodies().into_iter().map(|body| (body.segment.prefix(&state.name), body.steps)))
+                .collect(),
+        }
+    }
+}
+
+impl StatePlan {
+    /// The steps of the state, in the order in which they run.
+    pub fn bodies(&self) -> Vec<Body<'_>> {
+        let mut bodies = Vec::new();
+        for (name, steps) in [("entry", &self.entry), ("do", &self.steps), ("exit", &self.exit)] {
+            bodies.push(Body { label: name, segment: BodySegment::Named(name), steps });
+        }
+        let ways = self.on.iter().flat_map(|(_, ways)| ways).chain(&self.on_done).chain(&self.on_error);
+        for way in ways {
+            let label = way.target.as_deref().unwrap_or("stays");
+            bodies.push(Body { label, segment: BodySegment::Named("actions"), steps: &way.actions });
+        }
+        bodies.retain(|body| !body.steps.is_empty());
+        bodies
+    }
+}
+
 impl StepPlan {
     /// The steps inside this one, in the order of the document.
     pub fn bodies(&self) -> Vec<Body<'_>> {
@@ -487,6 +473,9 @@ impl StepPlan {
             StepKind::Subflow { name, steps, .. } => add(name, BodySegment::Only, steps),
             _ => {}
         }
+        if let Some(steps) = &self.compensate {
+            add("undone by", BodySegment::Named("compensate"), steps);
+        }
         for case in &self.on_error {
             if let ErrorAction::Do(steps) = &case.then {
                 add(case.matches.0.as_str(), BodySegment::Named("error"), steps);
@@ -502,6 +491,8 @@ impl StepKind {
         match self {
             StepKind::Llm { .. } => "llm",
             StepKind::Tool { .. } => "tool",
+            StepKind::Mcp { .. } => "mcp",
+            StepKind::Http(_) => "http",
             StepKind::Script(_) => "script",
             StepKind::Set(_) => "set",
             StepKind::Switch { .. } => "switch",
@@ -511,6 +502,8 @@ impl StepKind {
             StepKind::Map { .. } => "map",
             StepKind::Loop { .. } => "loop",
             StepKind::Wait(_) => "wait",
+            StepKind::Human(_) => "human",
+            StepKind::Emit { .. } => "emit",
             StepKind::Raise { .. } => "raise",
             StepKind::Subflow { .. } => "subflow",
             StepKind::Memory(step) => step.keyword(),

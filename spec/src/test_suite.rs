@@ -62,7 +62,7 @@ pub struct TestDefaults {
 /// One case.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["judge", "tenant"], "x-aikit-not-supported" = ["cassette"]))]
+#[schemars(extend("x-aikit-not-executed" = ["tenant"]))]
 pub struct TestCase {
     /// Its name, unique in the document.
     pub name: String,
@@ -82,6 +82,9 @@ pub struct TestCase {
     /// What tools give back in place of being called: name to result.
     #[serde(default)]
     pub stubs: BTreeMap<ToolRef, Value>,
+    /// What people answer: the name of the step, or of the tool that asks to be called, to the answer.
+    #[serde(default)]
+    pub answers: BTreeMap<Name, Value>,
     /// What has to come out.
     #[serde(default)]
     pub expect: Expectation,

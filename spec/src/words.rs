@@ -321,7 +321,7 @@ impl ErrorGlob {
 }
 
 /// Whether a text fits a pattern in which `*` stands for anything.
-pub(crate) fn glob_fits(glob: &str, name: &str) -> bool {
+pub fn glob_fits(glob: &str, name: &str) -> bool {
     let mut parts = glob.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or("")) else { return false };
     let mut last = None;

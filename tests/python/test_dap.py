@@ -39,7 +39,7 @@ REQUESTS = [
     "initialize", "launch", "attach", "configurationDone", "setBreakpoints", "setFunctionBreakpoints",
     "setExceptionBreakpoints", "breakpointLocations", "threads", "stackTrace", "scopes", "variables", "setVariable",
     "evaluate", "completions", "exceptionInfo", "continue", "next", "stepIn", "stepOut", "stepBack", "reverseContinue",
-    "pause", "loadedSources", "source", "restart", "terminate", "cancel", "gotoTargets", "nonsense", "",
+    "pause", "setExpression", "restartFrame", "goto", "loadedSources", "source", "restart", "terminate", "cancel", "gotoTargets", "nonsense", "",
 ]  # fmt: skip
 
 
@@ -104,6 +104,10 @@ def arguments(chance: random.Random, command: str, path: str):
         "evaluate": {"expression": chance.choice(["sum", "1 +", "steps", "error()"]), "frameId": chance.randrange(6)},
         "completions": {"text": "steps.o", "column": chance.randrange(12), "frameId": 1},
         "exceptionInfo": {"threadId": 1},
+        "setExpression": {"expression": "sum", "value": "7", "frameId": chance.randrange(6)},
+        "gotoTargets": {"source": {"path": path}, "line": chance.randrange(20)},
+        "goto": {"threadId": 1, "targetId": chance.randrange(20)},
+        "restartFrame": {"frameId": chance.randrange(6)},
     }.get(command, {"threadId": chance.randrange(4)})
     for name in list(known):
         if chance.random() < 0.1:

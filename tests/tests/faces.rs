@@ -17,7 +17,7 @@ use aikit_models::{ModelsConfig, Registry};
 use aikit_runtime::{
     cell::{CellEngine, CellEvent, CellIo, CellOutcome, CellRequest, InputError},
     engine::{Engine, Ports},
-    ports::{NoFiles, Secret, Secrets, SystemClock, Vars},
+    ports::{NoFiles, Reach, Secret, Secrets, SystemClock, Vars},
     scripts::{ThreadScripts, engine::EngineFactory},
     session::{Session, SessionOptions},
 };
@@ -64,6 +64,7 @@ async fn engine() -> Engine {
         clock: Arc::new(SystemClock),
         files: Arc::new(NoFiles),
         memory: Arc::new(MemoryService::new(Arc::new(ProcessRows::new(Arc::new(SystemClock))), Arc::new(SystemClock))),
+        reach: Reach::default(),
     };
     Engine::new(ports, scope, record)
 }

@@ -51,7 +51,9 @@ async fn cases() {
             (_, _, result) => panic!("{shown}\n{result:?}"),
         }
     }
-    for name in schemas.keys() {
+    // What touches the outside is the engine's to call.
+    let outside: Vec<String> = aikit_runtime::engine::outside_tools().into_iter().map(|tool| tool.name).collect();
+    for name in schemas.keys().filter(|name| !outside.contains(name)) {
         let of_tool = || cases.iter().filter(|case| case.tool == *name);
         assert!(of_tool().any(|case| case.gives.is_some()), "no case shows what {name} gives");
         assert!(

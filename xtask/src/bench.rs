@@ -44,3 +44,11 @@ pub fn lsp() -> Done {
         .env("AIKIT_BIN", aikit(true)?)
         .env("YAML_LANGUAGE_SERVER", node::yaml_language_server()?))
 }
+
+/// The debug adapter beside debugpy.
+pub fn dap() -> Done {
+    run(Command::new(python::peers()?)
+        .arg("tests/python/bench/dap.py")
+        .current_dir(root())
+        .env("AIKIT_BIN", aikit(true)?))
+}

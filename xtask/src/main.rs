@@ -23,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
   vsix           package the extension for VS Code
   setup          install what the tests need, and nothing else
   bench check    measure the check of documents beside ajv and check-jsonschema
+  bench dap      measure the debug adapter beside debugpy
   bench kernel   measure the kernel beside ipykernel
   bench lsp      measure the language server beside yaml-language-server
   bench yaml     measure the YAML front end beside other parsers
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["vsix"] => test::vsix(),
         ["setup"] => python::tests().map(drop),
         ["bench", "check"] => bench::check(),
+        ["bench", "dap"] => bench::dap(),
         ["bench", "kernel"] => bench::kernel(),
         ["bench", "lsp"] => bench::lsp(),
         ["bench", "yaml"] => bench::yaml(),

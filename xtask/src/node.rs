@@ -89,6 +89,23 @@ pub fn ajv() -> Done<PathBuf> {
     Ok(modules)
 }
 
+/// A server of the Model Context Protocol that shows all that there is; gives its script.
+pub fn mcp_server() -> Done<PathBuf> {
+    const PACKAGE: &str = "@modelcontextprotocol/server-everything";
+    const VERSION: &str = "2026.8.31";
+    node()?;
+    let folder = cache()?.join(format!("mcp-server-{VERSION}"));
+    let program = folder.join("node_modules").join(PACKAGE).join("dist/index.js");
+    if !program.exists() {
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let package = format!("{PACKAGE}@{VERSION}");
+        run(Command::new("npm")
+            .args(["install", "--ignore-scripts", "--loglevel=error", &package])
+            .current_dir(&folder))?;
+    }
+    Ok(program)
+}
+
 /// A browser without a window.
 pub fn chromium() -> Done<PathBuf> {
     debian("chromium", &["chromium"])?;

@@ -87,10 +87,11 @@ fn result_of(line: &str) -> Count {
 fn python() -> Done<Count> {
     let program = aikit(false)?;
     watch(&mut cargo(&["build", "--locked", "--quiet", "-p", "aikit-kernel", "--example", "echo_kernel"]), |_| {})?;
-    let python = python::tests()?;
+    let (python, mcp_server) = (python::tests()?, node::mcp_server()?);
     let mut count = Count::default();
     let mut command = std::process::Command::new(python);
-    command.args(["-m", "pytest", "--color=no", "tests/python"]).current_dir(root()).env("AIKIT_BIN", program);
+    command.args(["-m", "pytest", "--color=no", "tests/python"]).current_dir(root());
+    command.env("AIKIT_BIN", program).env("MCP_SERVER", mcp_server);
     let ok = watch(&mut command, |line| {
         if line.starts_with("====") {
             count = summary_of(line);

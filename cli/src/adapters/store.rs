@@ -3,12 +3,14 @@
 use aikit_core::{
     AgentId, RunId,
     record::{
-        HistoryEntry, JournalRow, NewRun, NewSpec, RunEnd, RunRecord, SpecChange, SpecRecord, StoreError, TenantRecord,
+        Charge, EventRecord, HistoryEntry, JournalRow, NewRun, NewSpec, RunEnd, RunRecord, SpecChange, SpecRecord,
+        StoreError, TenantRecord,
     },
 };
 use aikit_runtime::ports::Store;
 use aikit_storage::TenantStore;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::Value;
 
@@ -90,6 +92,28 @@ impl Store for StoreAdapter {
 
     async fn kv_list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         self.0.kv_list(prefix).await
+    }
+
+    async fn kv_claim(&self, key: &str, value: &Value) -> Result<Option<Value>, StoreError> {
+        self.0.kv_claim(key, value).await
+    }
+
+    async fn emit_event(&self, run: RunId, name: &str, payload: &Value) -> Result<u64, StoreError> {
+        self.0.emit_event(run, name, payload).await
+    }
+
+    async fn next_event(
+        &self,
+        run: RunId,
+        names: &[String],
+        behind: u64,
+        since: DateTime<Utc>,
+    ) -> Result<Option<EventRecord>, StoreError> {
+        self.0.next_event(run, names, behind, since).await
+    }
+
+    async fn charge(&self, charges: &[Charge]) -> Result<Option<(usize, f64)>, StoreError> {
+        self.0.charge(charges).await
     }
 
     async fn add_history(&self, line: i64, input: &str, output: Option<&str>) -> Result<(), StoreError> {

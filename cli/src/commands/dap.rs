@@ -33,8 +33,12 @@ struct Files {
 }
 
 impl Files {
-    async fn engine(&self) -> Result<Engine, RunError> {
-        let engine = compose::engine(&self.database, self.scope.clone(), "dap", &self.composition).await;
+    async fn engine(&self, path: Option<&str>) -> Result<Engine, RunError> {
+        let composition = match path {
+            Some(path) => self.composition.clone().beside(path),
+            None => self.composition.clone(),
+        };
+        let engine = compose::engine(&self.database, self.scope.clone(), "dap", &composition).await;
         engine.map_err(|failure| invalid(failure.message))
     }
 }
@@ -50,7 +54,7 @@ impl Launcher for Files {
         if let Some(diagnostic) = &source.unreadable {
             return Err(invalid(format!("{path}: {}", diagnostic.message)));
         }
-        let engine = self.engine().await?;
+        let engine = self.engine(Some(path)).await?;
         let checked = engine.check_at(&source.text, files::beside(path, None)).await;
         let Some(plan) = checked.plan else {
             if !checked.has_errors() {
@@ -72,7 +76,7 @@ impl Launcher for Files {
         if let Some(path) = path {
             return Ok(Program { recorded: Some(run), ..self.program(path).await? });
         }
-        let engine = self.engine().await?;
+        let engine = self.engine(None).await?;
         let (record, _) = engine.recorded(run).await?;
         let name = format!("{}@{}", record.agent, record.version);
         let spec = engine.find(&name).await?;

@@ -10,6 +10,7 @@ use tokio::io::{stdin, stdout};
 
 use super::Outcome;
 use crate::{
+    adapters::debug,
     argv::{Format, Global},
     compose::{self, Composition},
     context::Context,
@@ -120,13 +121,18 @@ pub async fn start(context: &Context, args: Start) -> Result<Outcome, Failure> {
     let scope = context.scope(&database).await?;
     let composition = Composition::new(context, args.model)?;
     let session = compose::session(&database, scope, "kernel", &composition).await?;
+    let (session, debugger) = debug::debugged(session, args.language.into());
     let begun = |remote: Remote| {
         tokio::spawn(async move { signals(remote).await });
     };
     match connection {
-        None => aikit_kernel::stdio::serve(session, args.language.into(), stdin(), stdout(), begun).await,
+        None => {
+            let language = args.language.into();
+            aikit_kernel::stdio::serve(session, language, Some(debugger), stdin(), stdout(), begun).await;
+        }
         Some(connection) => {
             let mut options = KernelOptions::new(args.language.into(), std::env::temp_dir());
+            options.debugger = Some(debugger);
             options.username = context.profile.user.to_string();
             options.parent = std::env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok());
             let kernel = aikit_kernel::start(&connection, session, options)

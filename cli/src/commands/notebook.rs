@@ -75,6 +75,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure
     let scope = context.scope(&database).await?;
     let session =
         compose::session(&database, scope, "notebook", &Composition::new(context, args.model.clone())?).await?;
+    let session = std::sync::Arc::new(session);
     let options = RunOptions { timeout: args.timeout.map(Duration::from_secs), allow_errors: args.allow_errors };
     let show = context.format == Format::Human && !args.quiet;
     let mut open_line = false;

@@ -21,14 +21,16 @@ use aikit_spec::{
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
+use super::{Outcome, tape::TapeArgs};
 use crate::{
     argv::Format,
     compose::{self, Composition},
     context::Context,
     exit::Exit,
     failure::Failure,
-    files, render,
+    files,
+    people::people,
+    render,
     source::{Report, Source},
 };
 
@@ -49,9 +51,14 @@ pub struct Args {
     /// Write the answer while it is being written
     #[arg(long)]
     pub stream: bool,
+    /// The answer of a person whom the run asks: the name of the step or tool, and what they say
+    #[arg(long = "answer", value_name = "NAME=VALUE")]
+    pub answers: Vec<String>,
     /// Write the run's card, with its graph and timeline, as an HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub tape: TapeArgs,
 }
 
 /// Runs the agent and says what came of it. The answer goes to standard output, what scripts print to standard error.
@@ -59,16 +66,19 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
     context.without_reports("run")?;
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    let engine =
-        compose::engine(&database, scope, "cli", &Composition::new(context, compose::MODEL.to_owned())?).await?;
+    let composition = Composition::new(context, compose::MODEL.to_owned())?.beside(&args.agent);
+    let engine = compose::engine(&database, scope, "cli", &composition).await?;
     let (plan, name) = load(context, &engine, &args.agent, args.env.clone()).await?;
     let mut inputs = input(context, args.input.as_deref())?;
     inputs.extend(pairs(&args.inputs)?);
     let printer = Arc::new(Printer::new(args.stream && context.format != Format::Json));
-    let options = printer.options(name);
+    let tape = args.tape.tape()?;
+    let options =
+        RunOptions { tape: tape.clone(), people: Some(people(pairs(&args.answers)?)), ..printer.options(name) };
     let report = engine.run(&plan, Value::Object(inputs), options, interrupts()).await?;
     engine.ports().scripts.shutdown().await;
     printer.end();
+    args.tape.keep(&engine, &report, tape.as_deref()).await?;
     outcome(context, &report, args.stream, args.html.as_deref())
 }
 
@@ -80,10 +90,17 @@ pub fn outcome(context: &Context, report: &RunReport, stream: bool, html: Option
             .map_err(|error| Failure::new(Exit::Refused, format!("{} cannot be written: {error}", file.display())))?;
     }
     let result = report.result();
+    let waits = !report.waiting.is_empty();
     if context.format == Format::Json {
-        let text = render::pretty(&json!({ "run": report.record, "simulated": view.simulated }));
-        let exit = result.err().map_or(Exit::Ok, |error| Failure::from(error).exit);
-        return Ok(Outcome { text, exit });
+        let mut value = json!({ "run": report.record, "simulated": view.simulated });
+        if waits {
+            value["waiting"] = json!(report.waiting);
+        }
+        let exit = result.err().map_or(if waits { Exit::Waiting } else { Exit::Ok }, |error| Failure::from(error).exit);
+        return Ok(Outcome { text: render::pretty(&value), exit });
+    }
+    if waits {
+        return Ok(Outcome { text: waiting(report), exit: Exit::Waiting });
     }
     let output = result?;
     Ok(Outcome::ok(if io::stdout().is_terminal() || stream {
@@ -94,6 +111,18 @@ pub fn outcome(context: &Context, report: &RunReport, stream: bool, html: Option
             value => format!("{value:#}\n"),
         }
     }))
+}
+
+/// What a run waits for, and how it goes on.
+fn waiting(report: &RunReport) -> String {
+    let run = report.record.id;
+    let asked: String = report
+        .waiting
+        .iter()
+        .map(|question| format!("  {}: {}\n", question.name, question.asked().trim_end()))
+        .collect();
+    let answers: Vec<String> = report.waiting.iter().map(|question| format!("--answer {}=…", question.name)).collect();
+    format!("run {run} waits for a person:\n{asked}`aikit resume {run} {}` goes on with it\n", answers.join(" "))
 }
 
 /// A token for a run: the first interrupt ends it in order, the second at once.
@@ -232,6 +261,9 @@ impl Printer {
             source_name,
             debugger: None,
             stubs: Arc::default(),
+            people: None,
+            doubts: Arc::default(),
+            tape: None,
         }
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aikit_core::{AgentId, RunId, record::RunRecord, render::table};
 use aikit_runtime::{
-    engine::{self, Engine},
+    engine::{self, Engine, RunOptions},
+    past::Doubts,
+    people::open_questions,
     view::{self, RunView},
 };
 use aikit_spec::plan::Plan;
@@ -20,6 +22,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
+    people::people,
     render,
 };
 
@@ -72,6 +75,12 @@ pub struct Resume {
     /// Perform an effect again that may have changed something already
     #[arg(long)]
     pub repeat: bool,
+    /// What an effect gave that did happen before the process died: the step or tool, and its result
+    #[arg(long = "outcome", value_name = "NAME=RESULT")]
+    pub outcomes: Vec<String>,
+    /// The answer of a person whom the run asks: the name of the step or tool, and what they say
+    #[arg(long = "answer", value_name = "NAME=VALUE")]
+    pub answers: Vec<String>,
 }
 
 /// Arguments of `aikit fork`.
@@ -96,14 +105,20 @@ pub struct Fork {
     pub stream: bool,
 }
 
-async fn open(context: &Context) -> Result<Engine, Failure> {
+/// The engine of the person who asks, with the workspace of a document where one is named.
+pub(super) async fn open(context: &Context, file: Option<&String>) -> Result<Engine, Failure> {
     let database = context.database().await?;
     let scope = context.scope(&database).await?;
-    compose::engine(&database, scope, "cli", &Composition::new(context, compose::MODEL.to_owned())?).await
+    let composition = Composition::new(context, compose::MODEL.to_owned())?;
+    let composition = match file {
+        Some(file) => composition.beside(file),
+        None => composition,
+    };
+    compose::engine(&database, scope, "cli", &composition).await
 }
 
 /// The run of this id; `last` is the newest.
-async fn find(engine: &Engine, text: &str) -> Result<RunId, Failure> {
+pub(super) async fn find(engine: &Engine, text: &str) -> Result<RunId, Failure> {
     let missing = |what: String| {
         Failure::new(Exit::NotFound, what)
             .with_code(aikit_core::codes::UNKNOWN_RUN)
@@ -130,7 +145,7 @@ async fn plan(context: &Context, engine: &Engine, file: Option<&String>) -> Resu
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: Command) -> Result<Outcome, Failure> {
     context.without_reports("runs")?;
-    let engine = open(context).await?;
+    let engine = open(context, None).await?;
     match command {
         Command::List(args) => list(context, &engine, &args).await,
         Command::Show(args) => {
@@ -175,7 +190,7 @@ async fn list(context: &Context, engine: &Engine, args: &List) -> Result<Outcome
 /// Replays a run and says where it drifts.
 pub async fn replay(context: &Context, args: Replay) -> Result<Outcome, Failure> {
     context.without_reports("replay")?;
-    let engine = open(context).await?;
+    let engine = open(context, args.spec.as_ref()).await?;
     let id = find(&engine, &args.run).await?;
     let plan = plan(context, &engine, args.spec.as_ref()).await?;
     let printer = Arc::new(Printer::new(false));
@@ -193,14 +208,24 @@ pub async fn replay(context: &Context, args: Replay) -> Result<Outcome, Failure>
     Ok(Outcome { text, exit })
 }
 
-/// Goes on with a run whose process died.
+/// Goes on with a run whose process died, or that waits for a person.
 pub async fn resume(context: &Context, args: Resume) -> Result<Outcome, Failure> {
     context.without_reports("resume")?;
-    let engine = open(context).await?;
+    let engine = open(context, args.spec.as_ref()).await?;
     let id = find(&engine, &args.run).await?;
     let plan = plan(context, &engine, args.spec.as_ref()).await?;
     let printer = Arc::new(Printer::new(false));
-    let report = engine.resume(id, plan, args.repeat, printer.options(String::new()), run::interrupts()).await?;
+    let answers = run::pairs(&args.answers)?;
+    let (_, journal) = engine.recorded(id).await?;
+    for question in open_questions(&journal) {
+        let answer = answers.get(&question.address).or_else(|| answers.get(&question.name));
+        if let Some(Err(problem)) = answer.cloned().map(|answer| question.accept(answer)) {
+            return Err(Failure::usage(format!("the answer to `{}` does not fit: {problem}", question.name)));
+        }
+    }
+    let doubts = Arc::new(Doubts { repeat: args.repeat, outcomes: run::pairs(&args.outcomes)? });
+    let options = RunOptions { people: Some(people(answers)), doubts, ..printer.options(String::new()) };
+    let report = engine.resume(id, plan, options, run::interrupts()).await?;
     engine.ports().scripts.shutdown().await;
     run::outcome(context, &report, false, None)
 }
@@ -208,7 +233,7 @@ pub async fn resume(context: &Context, args: Resume) -> Result<Outcome, Failure>
 /// Runs again with something changed.
 pub async fn fork(context: &Context, args: Fork) -> Result<Outcome, Failure> {
     context.without_reports("fork")?;
-    let engine = open(context).await?;
+    let engine = open(context, args.spec.as_ref()).await?;
     let id = find(&engine, &args.run).await?;
     let plan = plan(context, &engine, args.spec.as_ref()).await?;
     let fork = engine::Fork { at: args.at, inputs: run::pairs(&args.inputs)?, plan, repeat: args.repeat };

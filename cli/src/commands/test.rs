@@ -2,23 +2,28 @@
 
 use std::{
     fmt::Write as _,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
+    thread::available_parallelism,
 };
 
+use aikit_core::{ErrorKind, RunError};
 use aikit_runtime::{
     engine::Engine,
-    testing::{self, Tested, Verdict},
+    testing::{self, Setting, Tested, Verdict},
 };
 use aikit_spec::{
     plan::{CasePlan, ExamplePlan, Plan},
     schema::Kind,
 };
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
     Outcome,
     run::{file_plan, interrupts, refused},
+    tape,
 };
 use crate::{
     argv::Format,
@@ -48,6 +53,12 @@ pub struct Args {
     /// Write the results in the Test Anything Protocol
     #[arg(long, conflicts_with = "junit")]
     pub tap: bool,
+    /// How many tests run at the same time; as many as there are processors unless said otherwise
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Really ask the models that judge results
+    #[arg(long)]
+    pub live_judges: bool,
 }
 
 /// What is tried in a document.
@@ -55,6 +66,32 @@ struct Suite {
     plan: Arc<Plan>,
     examples: Vec<(usize, ExamplePlan)>,
     cases: Vec<CasePlan>,
+}
+
+/// One test.
+enum Work<'s> {
+    Example(usize, &'s ExamplePlan),
+    Case(&'s CasePlan),
+}
+
+impl Suite {
+    /// Its tests, in the order of the document.
+    fn works(&self) -> impl Iterator<Item = Work<'_>> {
+        let examples = self.examples.iter().map(|(number, example)| Work::Example(*number, example));
+        examples.chain(self.cases.iter().map(Work::Case))
+    }
+}
+
+/// The text of a cassette, which stands beside the document.
+fn beside(file: &str, cassette: &str) -> Result<String, RunError> {
+    let path = Path::new(file).parent().unwrap_or(Path::new("")).join(cassette);
+    tape::text(&path).map_err(|failure| {
+        let error = RunError::new(ErrorKind::ValidationInput, failure.message);
+        match failure.help {
+            Some(help) => error.with_help(help),
+            None => error,
+        }
+    })
 }
 
 /// Runs every test; one that fails does not hinder the others, and neither does a document that cannot be read.
@@ -66,6 +103,7 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
         compose::engine(&database, scope, "test", &Composition::new(context, compose::MODEL.to_owned())?).await?;
     let cancel = interrupts();
     let mut suites = Vec::new();
+    let mut tried = Vec::new();
     let files = source::documents(&args.files)?;
     for file in &files {
         let suite = match suite(context, &engine, file, &args).await {
@@ -77,18 +115,35 @@ pub async fn run(context: &Context, args: Args) -> Result<Outcome, Failure> {
                 continue;
             }
         };
-        let mut tested = Vec::new();
-        for (number, example) in &suite.examples {
-            tested.push(testing::test(&engine, &suite.plan, *number, example, file, cancel.clone()).await);
+        tried.push((suites.len(), compose::beside(&engine, file), file.as_str(), suite));
+        suites.push((file.as_str(), Ok(Vec::new())));
+    }
+    let works = tried
+        .iter()
+        .flat_map(|(at, engine, file, suite)| suite.works().map(move |work| (*at, engine, *file, suite, work)));
+    let tests = works.map(|(at, engine, file, suite, work)| {
+        let cancel = cancel.clone();
+        async move {
+            let tested = match work {
+                _ if cancel.is_cancelled() => return None,
+                Work::Example(number, example) => {
+                    testing::test(engine, &suite.plan, number, example, file, cancel).await
+                }
+                Work::Case(case) => {
+                    let cassette = case.case.cassette.as_ref().map(|cassette| beside(file, &cassette.0));
+                    let setting = Setting { source_name: file, cassette, live_judges: args.live_judges };
+                    testing::case(engine, &suite.plan, case, setting, cancel).await
+                }
+            };
+            Some((at, tested))
         }
-        for case in &suite.cases {
-            if !cancel.is_cancelled() {
-                tested.push(testing::case(&engine, &suite.plan, case, file, cancel.clone()).await);
-            }
-        }
-        suites.push((file.as_str(), Ok(tested)));
-        if cancel.is_cancelled() {
-            break;
+    });
+    let jobs = args.jobs.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    // Side by side, and told in the order of the documents.
+    let done: Vec<_> = stream::iter(tests).buffered(jobs).collect().await;
+    for (at, tested) in done.into_iter().flatten() {
+        if let Some((_, Ok(suite))) = suites.get_mut(at) {
+            suite.push(tested);
         }
     }
     engine.ports().scripts.shutdown().await;

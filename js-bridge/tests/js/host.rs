@@ -11,6 +11,7 @@ use aikit_core::{ErrorKind, Language, RunError};
 use aikit_js_bridge::JsFactory;
 use aikit_runtime::{
     cell::{CellEvent, Stream},
+    debug::script::{PAUSED, ScriptOrder, ScriptReport, Wishes},
     ports::{
         Completeness, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode, ScriptOutcome,
         StopCause, Vars,
@@ -34,11 +35,31 @@ struct Host {
     inbox: Mutex<mpsc::Receiver<HostEvent>>,
     next: Mutex<u64>,
     stop: StopFlag,
+    debugger: Option<Debugger>,
+}
+
+/// Answers a script that stands still.
+pub type Orders = Box<dyn FnMut(ScriptReport) -> ScriptOrder + Send>;
+
+/// A debugger: what it wants of a script, and what it does when that stands still.
+pub struct Debugger {
+    pub wishes: Wishes,
+    pub orders: Mutex<Orders>,
 }
 
 impl Host {
+    fn paused(&self, args: &[Value]) -> Result<Value, RunError> {
+        let report = serde_json::from_value(args[0].clone()).unwrap();
+        let debugger = self.debugger.as_ref().unwrap();
+        let order = (debugger.orders.lock().unwrap())(report);
+        Ok(serde_json::to_value(order).unwrap())
+    }
+
     fn answer(&self, method: &str, args: &[Value]) -> Result<Value, RunError> {
         let key = || args[0].as_str().unwrap_or_default().to_owned();
+        if method == PAUSED {
+            return self.paused(args);
+        }
         let mut storage = self.world.storage.lock().unwrap();
         match method {
             "now" => Ok(json!(1_700_000_000_000_u64)),
@@ -106,6 +127,10 @@ impl EngineHost for Host {
     fn stop(&self) -> &StopFlag {
         &self.stop
     }
+
+    fn watch(&self) -> Option<Wishes> {
+        self.debugger.as_ref().map(|debugger| debugger.wishes.clone())
+    }
 }
 
 /// An interpreter with its host.
@@ -154,6 +179,10 @@ impl Session {
     }
 
     pub fn run_job(&mut self, job: &ScriptJob, stop_after: Option<Duration>) -> Ran {
+        self.run_watched(job, stop_after, None)
+    }
+
+    pub fn run_watched(&mut self, job: &ScriptJob, stop_after: Option<Duration>, debugger: Option<Debugger>) -> Ran {
         let (sender, inbox) = mpsc::channel();
         let host = Arc::new(Host {
             world: self.world.clone(),
@@ -162,6 +191,7 @@ impl Session {
             inbox: Mutex::new(inbox),
             next: Mutex::new(0),
             stop: StopFlag::default(),
+            debugger,
         });
         if let Some(delay) = stop_after {
             let stop = host.stop.clone();

@@ -1,6 +1,8 @@
 //! The JavaScript interpreter against a host in memory.
 
+mod alike;
 mod any;
+mod debug;
 mod host;
 mod live;
 mod stopping;

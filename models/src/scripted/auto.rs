@@ -1,6 +1,6 @@
 //! `scripted/auto`: an answer that follows from the request alone.
 
-use aikit_runtime::ports::{ModelRequest, ModelResponse, StopReason, ToolCall, ToolSpec};
+use aikit_runtime::ports::{ModelRequest, ModelResponse, StopReason, ToolCall, ToolChoice, ToolSpec};
 
 use super::{
     derive::{Purpose, derive},
@@ -30,7 +30,18 @@ enum Style {
 /// one is asked for, else with prose.
 pub(super) fn answer(request: &ModelRequest) -> ModelResponse {
     let prompt = Prompt::new(request);
-    let tool_calls = if prompt.results.is_empty() { calls(&request.tools, &prompt) } else { Vec::new() };
+    let tool_calls = match &request.tool_choice {
+        Some(ToolChoice::None) => Vec::new(),
+        Some(ToolChoice::Tool(name)) => {
+            let named: Vec<&ToolSpec> = request.tools.iter().filter(|tool| tool.name == *name).collect();
+            filled(named, &prompt)
+        }
+        _ if !prompt.results.is_empty() => Vec::new(),
+        choice => match calls(&request.tools, &prompt) {
+            none if none.is_empty() && choice.is_some() => filled(request.tools.first().into_iter().collect(), &prompt),
+            calls => calls,
+        },
+    };
     let (content, stop) = if !tool_calls.is_empty() {
         (String::new(), StopReason::ToolCalls)
     } else if let Some(schema) = &request.output_schema {
@@ -39,7 +50,15 @@ pub(super) fn answer(request: &ModelRequest) -> ModelResponse {
         shorten(prose(&prompt), request)
     };
     let usage = usage(request, &content, &tool_calls);
-    ModelResponse { content, tool_calls, stop, usage, model: request.model.clone(), simulated: true }
+    ModelResponse {
+        content,
+        tool_calls,
+        stop,
+        usage,
+        model: request.model.clone(),
+        continuation: None,
+        simulated: true,
+    }
 }
 
 /// The tools that the user names, else the one that shares most words with what the user says.
@@ -52,6 +71,11 @@ fn calls(tools: &[ToolSpec], prompt: &Prompt) -> Vec<ToolCall> {
     } else {
         named
     };
+    filled(chosen, prompt)
+}
+
+/// A call of each tool, with arguments that follow from the prompt.
+fn filled(chosen: Vec<&ToolSpec>, prompt: &Prompt) -> Vec<ToolCall> {
     let call = |(ordinal, tool): (usize, &ToolSpec)| ToolCall {
         id: format!("call_{}", ordinal + 1),
         name: tool.name.clone(),

@@ -88,7 +88,15 @@ async fn perform(entry: &Entry, request: &ModelRequest, sink: ModelSink<'_>) -> 
         ..counted
     });
     let stop = entry.stop.unwrap_or(if tool_calls.is_empty() { StopReason::Stop } else { StopReason::ToolCalls });
-    Ok(ModelResponse { content, tool_calls, stop, usage, model: request.model.clone(), simulated: true })
+    Ok(ModelResponse {
+        content,
+        tool_calls,
+        stop,
+        usage,
+        model: request.model.clone(),
+        continuation: None,
+        simulated: true,
+    })
 }
 
 /// Streams an answer. Between the pieces others get to run, and a cancellation is seen.

@@ -10,11 +10,20 @@ use crate::{
 };
 
 const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"twelve chars\"}}]}\n\n";
+const ANTHROPIC: &str = concat!(
+    "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"twelve chars\"}}\n\n",
+);
+const GEMINI: &str = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"twelve chars\"}]}}]}\n\n";
 const LINE: &str = "{\"message\":{\"content\":\"twelve chars\"},\"done\":false}\n";
 
 async fn answer(acts: Vec<Act>, limit: Duration) -> Outcome {
+    answer_of("openai/m", acts, limit).await
+}
+
+async fn answer_of(model: &str, acts: Vec<Act>, limit: Duration) -> Outcome {
     let server = Server::start(acts).await;
-    let mut request = request_to(&server.url, "openai/m");
+    let mut request = request_to(&server.url, model);
     request.timeout = limit;
     ask(&registry(None), &request).await
 }
@@ -65,6 +74,27 @@ async fn time_runs_out() {
 }
 
 #[tokio::test]
+async fn every_format_tells_a_broken_stream_from_a_slow_one() {
+    for (model, event) in [("anthropic/m", ANTHROPIC), ("gemini/m", GEMINI), ("openai/m", EVENT)] {
+        let half = &event[..event.len() / 2];
+        let drip: Vec<Act> = (0..100).flat_map(|_| [send(event), Act::Wait(20)]).collect();
+        for (acts, limit, kind, expected) in [
+            (vec![sse(), send(event)], LONG, "provider.unavailable", "broke off after 3 tokens"),
+            (vec![sse(), send(event), send(half)], LONG, "provider.unavailable", "broke off after 3 tokens"),
+            (vec![sse(), send(event), Act::Reset], LONG, "provider.unavailable", "broke off after 3 tokens"),
+            (vec![], LONG, "provider.unavailable", "closed the connection"),
+            (vec![sse(), send(event), Act::Hang], LONG, "provider.timeout", "fell silent for 400ms"),
+            (vec![Act::Hang], SHORT, "provider.timeout", "did not begin to answer within 150ms"),
+            ([vec![sse()], drip].concat(), SHORT, "provider.timeout", "did not finish its answer within 150ms"),
+            (vec![sse(), send(event), send("data: {oh\n\n")], LONG, "provider.invalid", "not JSON"),
+        ] {
+            let error = answer_of(model, acts, limit).await.error();
+            assert!(error.starts_with(kind) && error.contains(expected), "{model}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn slow_is_not_broken() {
     let mut acts = vec![sse()];
     acts.extend((0..8).flat_map(|_| [send(EVENT), Act::Wait(100)]));
@@ -77,6 +107,8 @@ async fn cancellation_closes_the_connection() {
     for (model, acts) in [
         ("openai/m", vec![Act::Hang]),
         ("openai/m", vec![sse(), send(EVENT), Act::Hang]),
+        ("anthropic/m", vec![sse(), send(ANTHROPIC), Act::Hang]),
+        ("gemini/m", vec![sse(), send(GEMINI), Act::Hang]),
         ("ollama/m", vec![head("200 OK", "application/x-ndjson", ""), send(LINE), Act::Hang]),
     ] {
         let mut server = Server::start(acts).await;

@@ -1,6 +1,6 @@
 //! Ollama's own chat endpoint.
 
-use aikit_runtime::ports::{Message, ModelRequest, Role, StopReason, ToolCall, ToolSpec};
+use aikit_runtime::ports::{Effort, Message, ModelRequest, Role, StopReason, ToolCall, ToolChoice, ToolSpec};
 use serde_json::json;
 
 use crate::{
@@ -73,6 +73,32 @@ async fn what_is_sent() {
             "options": { "num_predict": 10, "seed": 3 },
         })
     );
+}
+
+#[tokio::test]
+async fn parameters_and_what_a_document_adds() {
+    let mut server = Server::start(vec![ndjson(), send(STREAM)]).await;
+    let tool = |name: &str| ToolSpec { name: name.into(), description: "F.".into(), parameters: json!({}) };
+    for (model, choice, effort, think, tools) in [
+        ("ollama/qwen3", Some(ToolChoice::Tool("g".into())), Effort::High, json!(true), vec!["g"]),
+        ("ollama/gpt-oss:20b", None, Effort::Low, json!("low"), vec!["f", "g"]),
+        ("ollama/qwen3", Some(ToolChoice::None), Effort::Off, json!(false), vec![]),
+    ] {
+        let mut request = request_to(&server.url, model);
+        request.tools = vec![tool("f"), tool("g")];
+        request.tool_choice = choice;
+        request.parameters.reasoning = Some(effort);
+        request.parameters.top_k = Some(40);
+        request.parameters.repetition_penalty = Some(1.5);
+        request.extra =
+            json!({ "keep_alive": "5m", "options": { "num_ctx": 8192, "top_k": 1 } }).as_object().cloned().unwrap();
+        ask(&registry(None), &request).await.response();
+        let body = server.received().await.body;
+        assert_eq!(body["options"], json!({ "top_k": 40, "repeat_penalty": 1.5, "num_ctx": 8192 }));
+        assert_eq!((&body["think"], &body["keep_alive"]), (&think, &json!("5m")));
+        let sent = body["tools"].as_array().into_iter().flatten();
+        assert_eq!(sent.map(|tool| tool["function"]["name"].as_str().unwrap()).collect::<Vec<_>>(), tools);
+    }
 }
 
 #[tokio::test]

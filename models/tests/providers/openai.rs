@@ -1,6 +1,8 @@
 //! OpenAI's chat completions: what is sent, and what is made of the answers that servers are known to give.
 
-use aikit_runtime::ports::{Message, ModelDelta, ModelRequest, Role, StopReason, ToolCall, ToolSpec};
+use aikit_runtime::ports::{
+    Effort, Message, ModelDelta, ModelRequest, OutputForm, Role, StopReason, ToolCall, ToolChoice, ToolSpec,
+};
 use expect_test::expect;
 use serde_json::json;
 
@@ -145,6 +147,41 @@ async fn what_is_sent() {
           ]
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&received.body).unwrap());
+}
+
+#[tokio::test]
+async fn parameters_and_what_a_document_adds() {
+    let mut server = Server::start(vec![sse(), send(STREAM)]).await;
+    let mut request = request_to(&format!("{}/v1", server.url), "openai/gpt-x");
+    request.tools = vec![ToolSpec { name: "f".into(), description: "F.".into(), parameters: json!({}) }];
+    request.tool_choice = Some(ToolChoice::Tool("f".into()));
+    request.output_schema = Some(json!({ "type": "object" }));
+    request.output_form = OutputForm::Strict;
+    request.parameters.top_k = Some(40);
+    request.parameters.reasoning = Some(Effort::Low);
+    request.parameters.presence_penalty = Some(0.5);
+    request.parameters.frequency_penalty = Some(-0.5);
+    let extra = json!({ "user": "u", "model": "another", "stream_options": { "include_usage": false, "x": 1 } });
+    request.extra = extra.as_object().cloned().unwrap();
+    ask(&registry(None), &request).await.response();
+    let body = server.received().await.body;
+    for (key, expected) in [
+        ("tool_choice", json!({ "type": "function", "function": { "name": "f" } })),
+        ("top_k", json!(40)),
+        ("reasoning_effort", json!("low")),
+        ("presence_penalty", json!(0.5)),
+        ("frequency_penalty", json!(-0.5)),
+        ("user", json!("u")),
+        ("model", json!("gpt-x")),
+        ("stream_options", json!({ "include_usage": true, "x": 1 })),
+    ] {
+        assert_eq!(body[key], expected, "{key}");
+    }
+    assert_eq!(body["response_format"]["json_schema"]["strict"], true);
+
+    request.output_form = OutputForm::Told;
+    ask(&registry(None), &request).await.response();
+    assert_eq!(server.received().await.body.get("response_format"), None);
 }
 
 fn calls(pieces: &[&str]) -> Vec<Act> {

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use aikit_models::{HttpConfig, ModelsConfig, Registry};
 use aikit_runtime::ports::{
-    Message, ModelDelta, ModelError, ModelParameters, ModelRequest, ModelResponse, Models, Role, Secret,
+    Message, ModelDelta, ModelError, ModelParameters, ModelRequest, ModelResponse, Models, OutputForm, Role, Secret,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ pub fn request(model: &str, user: &str) -> ModelRequest {
         messages: vec![Message::text(Role::User, user)],
         tools: Vec::new(),
         output_schema: None,
+        output_form: OutputForm::Native,
+        tool_choice: None,
+        extra: Default::default(),
         parameters: ModelParameters::default(),
         timeout: Duration::from_secs(20),
         api_key: None,

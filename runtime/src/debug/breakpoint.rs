@@ -59,6 +59,8 @@ pub struct Breakpoint {
     pub id: u64,
     /// Line of the document, from 1.
     pub line: u32,
+    /// The script in which the line is, by its job's name; the document, where there is none.
+    pub source: Option<String>,
     /// Or the name of a step, a tool or a model.
     pub name: Option<String>,
     /// The run stops only if it holds: CEL at a step, the script's language in a script.
@@ -94,8 +96,8 @@ impl Breakpoint {
 pub(super) fn keep_hits(old: &[Breakpoint], mut new: Vec<Breakpoint>) -> Vec<Breakpoint> {
     for breakpoint in &mut new {
         let same = |known: &&Breakpoint| {
-            (known.line, &known.name, &known.condition, known.hits)
-                == (breakpoint.line, &breakpoint.name, &breakpoint.condition, breakpoint.hits)
+            (known.line, &known.source, &known.name, &known.condition, known.hits)
+                == (breakpoint.line, &breakpoint.source, &breakpoint.name, &breakpoint.condition, breakpoint.hits)
         };
         if let Some(known) = old.iter().find(same) {
             breakpoint.met = known.met;
@@ -111,7 +113,11 @@ impl Inner {
         let name = frame.name.rsplit_once(" (").map_or(frame.name.as_str(), |(name, _)| name);
         let line = (moment.script.is_some() || frame.kind == super::FrameKind::Step).then_some(frame.line);
         let all = self.lines.iter().chain(&self.names);
-        let mut fitting = all.filter(|breakpoint| breakpoint.log.is_none() && breakpoint.fits(line, name));
+        let here = frame.script.as_ref().map(|(name, _)| name);
+        let mut fitting = all.filter(|breakpoint| {
+            let there = breakpoint.source.is_none() || breakpoint.source.as_ref() == here;
+            there && breakpoint.log.is_none() && breakpoint.fits(line, name)
+        });
         fitting.any(|breakpoint| moment.script.is_some() || breakpoint.holds(&frame.scope))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aikit_core::RunError;
+use aikit_core::{Language, RunError};
 use aikit_spec::words::ErrorGlob;
 use serde_json::{Map, Value};
 
@@ -82,6 +82,8 @@ pub struct Frame {
     pub scope: Value,
     /// What is missing in the scope because it is large; a script that stands still is asked for it.
     pub cut: Arc<[Cut]>,
+    /// Of a function of a script: the name of the script, and its language.
+    pub script: Option<(String, Language)>,
 }
 
 /// Roots that every step sees and that do not change while the run goes on.

@@ -2,6 +2,7 @@
 //! channels; protocols translate. A run without a debugger pays nothing.
 
 mod breakpoint;
+mod cells;
 mod frame;
 mod probe;
 pub mod script;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     breakpoint::{Breakpoint, Hits, evaluate},
+    cells::{CellDebugger, CellLine, HeldCell},
     frame::{CallSite, Frame, FrameKind, Moment, StepSite},
     probe::ScriptProbe,
     sites::{Sites, Spot},
@@ -43,6 +45,8 @@ pub enum Reason {
     Entry,
     /// A move came to its end.
     Step,
+    /// A person went there.
+    Goto,
     /// A breakpoint on a line.
     Breakpoint,
     /// A breakpoint on a name.
@@ -91,6 +95,8 @@ pub struct Filters {
     pub failed: bool,
     /// Steps that fail with an error that no `on_error` around them takes.
     pub uncaught: bool,
+    /// Errors that a script raises, also those that it catches.
+    pub raised: bool,
 }
 
 /// How the run goes on.
@@ -248,9 +254,12 @@ impl Debugger {
     }
 
     /// Whether a frame is one of a script that stands still, so that its values can be changed.
-    pub fn is_live_script(&self, moment: usize) -> bool {
+    pub fn is_live_script(&self, moment: usize, frame: usize) -> bool {
         let inner = self.lock();
-        moment + 1 == inner.been.len() && matches!(inner.held, Some(Held::Script { .. }))
+        let is_script = |moment: &Moment| moment.frames.get(frame).is_some_and(|frame| frame.kind == FrameKind::Script);
+        moment + 1 == inner.been.len()
+            && matches!(inner.held, Some(Held::Script { .. }))
+            && inner.been.get(moment).is_some_and(|moment| is_script(moment))
     }
 
     /// The value of an expression in a frame: in a script that stands still its own language, elsewhere CEL or a text with
@@ -290,7 +299,8 @@ impl Debugger {
 impl Debugger {
     /// The run begins: the frame below all others.
     pub fn begin(&self, name: &str, scope: Value) {
-        let frame = Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default() };
+        let frame =
+            Frame { name: name.to_owned(), kind: FrameKind::Run, line: 1, scope, cut: Arc::default(), script: None };
         let run = Entered { frame: Arc::new(frame), address: String::new(), depth: 0, catches: Vec::new() };
         if let Some(thread) = self.lock().threads.get_mut(&MAIN) {
             thread.stack = vec![run];
@@ -331,6 +341,7 @@ impl Debugger {
                 line,
                 scope: site.scope,
                 cut: Arc::default(),
+                script: None,
             };
             let (address, catches) = (site.address, site.catches);
             state.stack.push(Entered { frame: Arc::new(frame), address, depth, catches });
@@ -352,7 +363,9 @@ impl Debugger {
             }
             let line = moment.frames.first().map_or(1, |frame| frame.line);
             let name = format!("{} ({})", site.name, site.kind.word());
-            moment.frames.insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default() }));
+            moment
+                .frames
+                .insert(0, Arc::new(Frame { name, kind: site.kind, line, scope, cut: Arc::default(), script: None }));
             moment.depth += 1;
             moment
         };

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aikit_core::RunError;
+use aikit_core::{ErrorKind, RunError};
 use aikit_spec::plan::ScriptPlan;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 
 use super::{
-    DebugEvent, Debugger, Frame, FrameKind, Held, Inner, Moment, Reason, Stopped, Thread, ThreadId,
+    DebugEvent, Debugger, Frame, FrameKind, Held, Inner, MAIN, Moment, Reason, Stopped, Thread, ThreadId,
     breakpoint::filled,
     frame::Entered,
     script::{
@@ -48,14 +48,21 @@ impl Drop for ScriptProbe {
 }
 
 impl Debugger {
-    /// A script begins on a thread.
+    /// A script of a document begins on a thread.
     pub fn script(self: &Arc<Self>, thread: ThreadId, plan: &ScriptPlan) -> ScriptProbe {
+        let lines = plan.code.lines().count().max(1);
+        self.lines(thread, plan.first_line + 1, plan.first_line + u32::try_from(lines).unwrap_or(u32::MAX))
+    }
+
+    /// A script begins whose breakpoints say themselves to which script they belong.
+    pub fn cell(self: &Arc<Self>) -> ScriptProbe {
+        self.lines(MAIN, 0, u32::MAX)
+    }
+
+    fn lines(self: &Arc<Self>, thread: ThreadId, first: u32, last: u32) -> ScriptProbe {
         let mut inner = self.lock();
         let script = inner.next_script;
         inner.next_script += 1;
-        let lines = plan.code.lines().count().max(1);
-        let first = plan.first_line + 1;
-        let last = plan.first_line + u32::try_from(lines).unwrap_or(u32::MAX);
         let (sender, watch) = watch::channel(ScriptWatch::default());
         inner.scripts.insert(script, Running { thread, first, last, watch: sender, pauses: 0, asked: None });
         let entry = matches!(inner.going, super::Going::In | super::Going::Pause);
@@ -83,12 +90,14 @@ impl Inner {
                 .map(|breakpoint| WatchedLine {
                     id: breakpoint.id,
                     line: breakpoint.line,
+                    source: breakpoint.source.clone(),
                     condition: breakpoint.condition.clone(),
                     wanted: breakpoint.log.as_deref().map(wanted).unwrap_or_default(),
                 })
                 .collect(),
             entry,
             errors: self.filters.failed || (self.filters.uncaught && !caught),
+            raised: self.filters.raised,
             pauses: running.pauses,
         };
         running.watch.send_replace(watch);
@@ -157,7 +166,8 @@ impl Thread {
             let (name, line, locals, upvalues) = (frame.name, frame.line, frame.locals, frame.upvalues);
             let scope = json!({ LOCALS: locals.value, UPVALUES: upvalues.value, GLOBALS: globals.value });
             let cut = locals.cut.into_iter().chain(upvalues.cut).chain(globals.cut.clone()).collect();
-            Arc::new(Frame { name, kind: FrameKind::Script, line, scope, cut })
+            let script = Some((frame.source, frame.language));
+            Arc::new(Frame { name, kind: FrameKind::Script, line, scope, cut, script })
         };
         let inner: Vec<Arc<Frame>> = frames.into_iter().map(shown).collect();
         moment.frames.splice(0..0, inner);
@@ -171,8 +181,16 @@ impl ScriptProbe {
         self.watch.clone()
     }
 
+    /// Answers the host call of a script that stands still.
+    pub async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
+        let unreadable =
+            |error| RunError::new(ErrorKind::Internal, format!("the debugger cannot read a script: {error}"));
+        let report = serde_json::from_value(args.into_iter().next().unwrap_or_default()).map_err(unreadable)?;
+        serde_json::to_value(self.report(report).await?).map_err(unreadable)
+    }
+
     /// The script stands still; the answer is what it is to do.
-    pub async fn report(&self, report: ScriptReport) -> Result<ScriptOrder, RunError> {
+    async fn report(&self, report: ScriptReport) -> Result<ScriptOrder, RunError> {
         let debugger = &self.debugger;
         match report {
             ScriptReport::Stopped { reason, frames, globals } => {
@@ -260,7 +278,7 @@ impl ScriptProbe {
             let Some(thread) = inner.threads.get(&self.thread) else { return Err(RunError::cancelled()) };
             let mut moment = thread.script_moment(self.thread, self.script, frames, globals);
             if let Some(text) = &text {
-                moment.error = Some(RunError::new(aikit_core::ErrorKind::ScriptError, text.clone()));
+                moment.error = Some(RunError::new(ErrorKind::ScriptError, text.clone()));
             }
             inner.stop_at(moment, Held::Script { script: self.script, order: held });
             Stopped { thread: self.thread, reason: why, text, hit }

@@ -2,6 +2,7 @@
 //! [`ScriptReport`] under the name [`PAUSED`] and obeys the [`ScriptOrder`] that is the answer, so that it needs no way of
 //! its own; what changes while it runs comes as a new [`ScriptWatch`].
 
+use aikit_core::Language;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +21,9 @@ pub struct ScriptWatch {
     pub entry: bool,
     /// It stops where an error is raised that nothing in it catches.
     pub errors: bool,
+    /// It stops where an error is raised, also if something in it catches it, as far as its language can tell.
+    #[serde(default)]
+    pub raised: bool,
     /// It stops at the next line, each time this grows.
     pub pauses: u64,
 }
@@ -31,6 +35,9 @@ pub struct WatchedLine {
     pub id: u64,
     /// The line, from 1, as errors of the script count.
     pub line: u32,
+    /// The script, by its job's name; any that runs, where there is none.
+    #[serde(default)]
+    pub source: Option<String>,
     /// An expression of the script's language that has to hold.
     pub condition: Option<String>,
     /// Expressions whose values are wanted.
@@ -89,6 +96,10 @@ pub struct Cut {
 pub struct ScriptFrame {
     /// What people call it.
     pub name: String,
+    /// The script in which it stands, by its job's name.
+    pub source: String,
+    /// The language, which says how lists are counted.
+    pub language: Language,
     /// Its line, from 1.
     pub line: u32,
     /// Its variables, by name.

@@ -36,20 +36,29 @@ impl Sites {
         let lines = LineIndex::new(text);
         let mut sites = Self::default();
         match &plan.behavior {
-            BehaviorPlan::Steps(steps) => sites.add_steps(steps, &lines),
-            BehaviorPlan::Unsupported(_) => {}
             BehaviorPlan::Chat { .. } => {
                 sites.steps.push((1, u32::try_from(lines.line_count()).unwrap_or(u32::MAX)));
                 sites.names.push("chat".into());
             }
+            behavior => behavior.lists().iter().for_each(|(_, steps)| sites.add_steps(steps, &lines)),
         }
+        plan.flow.hooks.all().iter().for_each(|(_, steps)| sites.add_steps(steps, &lines));
         for tool in &plan.tools {
             sites.names.push(tool.name.clone());
-            if let ToolKind::Script(script) = &tool.kind {
-                sites.add_script(script);
+            match &tool.kind {
+                ToolKind::Script(script) => sites.add_script(script),
+                ToolKind::Workflow(steps) => sites.add_steps(steps, &lines),
+                _ => {}
             }
         }
         sites.names.extend(plan.models.keys().cloned());
+        sites
+    }
+
+    /// The places of a script that is not in a document; line `first` of its source is the first of the code.
+    pub fn of_script(language: Language, code: &str, first: u32) -> Self {
+        let mut sites = Self::default();
+        sites.add_code(language, code, first);
         sites
     }
 
@@ -66,14 +75,18 @@ impl Sites {
     }
 
     fn add_script(&mut self, script: &ScriptPlan) {
-        let code: Vec<&str> = script.code.lines().collect();
-        let first = script.first_line + 1;
-        let last = script.first_line + u32::try_from(code.len().max(1)).unwrap_or(u32::MAX);
-        let lines = match script.language {
-            Language::Lua => lua_lines(&code).into_iter().map(|line| line + first).collect(),
-            _ => Vec::new(),
+        self.add_code(script.language, &script.code, script.first_line + 1);
+    }
+
+    fn add_code(&mut self, language: Language, code: &str, first: u32) {
+        let code: Vec<&str> = code.lines().collect();
+        let last = first.saturating_add(u32::try_from(code.len().max(1)).unwrap_or(u32::MAX) - 1);
+        let lines = match language {
+            Language::Lua => lua_lines(&code),
+            Language::Js => js_lines(&code),
+            Language::Yaml => Vec::new(),
         };
-        self.scripts.push(Script { first, last, lines });
+        self.scripts.push(Script { first, last, lines: lines.into_iter().map(|line| line + first).collect() });
     }
 
     /// Where a breakpoint on a line belongs: the code of a script, the step around the line, or the next step.
@@ -141,6 +154,42 @@ fn lua_lines(code: &[&str]) -> Vec<u32> {
     lines
 }
 
+/// Which lines of JavaScript, from 0, do something, as far as can be told without a parser; the interpreter takes the next
+/// line on which a statement begins. Not those that are empty, a comment, only close something or go on with a call.
+fn js_lines(code: &[&str]) -> Vec<u32> {
+    let mut lines = Vec::new();
+    let mut comment = false;
+    for (number, line) in (0..).zip(code) {
+        let mut text = line.trim();
+        if comment {
+            let Some((_, behind)) = text.split_once("*/") else { continue };
+            comment = false;
+            text = behind.trim();
+        }
+        while let Some(rest) = text.strip_prefix("/*") {
+            match rest.split_once("*/") {
+                Some((_, behind)) => text = behind.trim(),
+                None => {
+                    comment = true;
+                    text = "";
+                }
+            }
+        }
+        let body =
+            text.trim_start_matches(['}', ']', ')']).trim_end_matches([';', ',', ')', '}', ']', '{', '(']).trim();
+        let nothing = matches!(body, "" | "else" | "try" | "finally" | "do" | "default:");
+        let goes_on = body.starts_with(['.', '?', ':', '&', '|', '+', '*', '<', '>', '=']) && !body.starts_with("++");
+        let declares = (body.starts_with("function") || body.starts_with("async function")) && !text.ends_with('}');
+        let closes = text.starts_with(['}', ']', ')']) && (body.starts_with("catch") || body.starts_with("else"));
+        let opens = closes && text.ends_with('{');
+        if nothing || goes_on || declares || opens || text.starts_with("//") {
+            continue;
+        }
+        lines.push(number);
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +199,30 @@ mod tests {
         let code =
             ["", "-- first", "local x = {", "  1,", "}", "--[[ long", "text ]]", "if x then", "else", "  f()", "end"];
         assert_eq!(lua_lines(&code), [2, 3, 7, 9]);
+    }
+
+    #[test]
+    fn lines_of_javascript_that_do_nothing_are_passed_over() {
+        let code = [
+            "",
+            "// first",
+            "/* long",
+            "text */ const a = {",
+            "  b: 1,",
+            "};",
+            "if (a) {",
+            "} else {",
+            "  f(a)",
+            "    .g();",
+            "}",
+            "function h(x) {",
+            "  return x;",
+            "}",
+            "try {",
+            "} catch (error) {",
+            "}",
+            "++a;",
+        ];
+        assert_eq!(js_lines(&code), [3, 4, 6, 8, 12, 17]);
     }
 }

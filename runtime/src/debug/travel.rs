@@ -1,6 +1,11 @@
 //! Moving on and back: in the past the view moves, in the present the run does.
 
-use super::{Debugger, Going, Inner, Moment, Reason, Stopped, script::Resume};
+use std::sync::Arc;
+
+use super::{Debugger, Frame, Going, Inner, Moment, Reason, Stopped, script::Resume};
+
+/// How many places on a line are offered.
+const TARGETS: usize = 20;
 
 /// A way to move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +88,47 @@ impl Debugger {
         };
         inner.release(going, script);
         Ok(None)
+    }
+}
+
+/// Other ways through what has been.
+impl Debugger {
+    /// Looks at a place where the run has been, by its number.
+    pub fn look(&self, moment: usize) -> Result<Stopped, String> {
+        let mut inner = self.lock();
+        inner.looking.ok_or("the run does not stand still")?;
+        let found = inner.been.get(moment).cloned().ok_or("the run has not been there")?;
+        inner.looking = Some(moment);
+        Ok(stopped(Reason::Goto, &found))
+    }
+
+    /// The places where the innermost frame is one that is wanted, the last first, with the names of the frames.
+    pub fn visited(&self, wanted: &dyn Fn(&Frame) -> bool) -> Vec<(usize, String)> {
+        let inner = self.lock();
+        let all = inner.been.iter().enumerate().rev();
+        let named = all.filter_map(|(number, moment)| Some((number, moment.frames.first()?)));
+        let found = named.filter(|(_, frame)| wanted(frame)).take(TARGETS);
+        found.map(|(number, frame)| (number, frame.name.clone())).collect()
+    }
+
+    /// The place where a frame began.
+    pub fn began(&self, moment: usize, frame: usize) -> Option<usize> {
+        let inner = self.lock();
+        let here = inner.been.get(moment)?;
+        let outer = here.frames.len().checked_sub(frame + 1)?;
+        let own = &here.frames[frame];
+        // Frames are counted from the outermost: what is inside of this one comes and goes.
+        let same = |other: &Moment| {
+            let at = other.frames.len().checked_sub(outer + 1)?;
+            let found = &other.frames[at];
+            let is = match own.kind {
+                super::FrameKind::Script => other.script == here.script && found.name == own.name,
+                _ => Arc::ptr_eq(found, own) || found.line == own.line && found.name == own.name,
+            };
+            is.then_some(())
+        };
+        let mine = (0..=moment).rev().filter(|&i| inner.been[i].thread == here.thread);
+        mine.take_while(|&i| same(&inner.been[i]).is_some()).last()
     }
 }
 

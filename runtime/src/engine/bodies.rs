@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use aikit_core::{ErrorKind, RunError};
 use aikit_spec::{
-    agent::Join,
     expr::Expr,
-    plan::{BodySegment, StepPlan},
+    plan::{BodySegment, JoinPlan, StepPlan},
 };
-use futures::{StreamExt, TryStreamExt, future, stream};
 use serde_json::{Map, Value, json};
 
-use super::{Execution, steps::Flow};
-use crate::debug::{Debugger, ThreadId};
+use super::{
+    Execution,
+    steps::Flow,
+    together::{Work, Writers, lost},
+};
 
 /// What the items of a map need to know.
 pub(super) struct Items<'p> {
@@ -46,31 +47,21 @@ impl Execution {
         &mut self,
         address: &str,
         branches: &[(String, Vec<StepPlan>)],
-        join: Join,
+        join: JoinPlan,
     ) -> Result<Flow, RunError> {
-        let run = |(name, steps): &(String, Vec<StepPlan>)| {
-            let (mut branch, prefix) = (self.clone(), BodySegment::Named(name).prefix(address));
-            let (name, steps) = (name.clone(), steps.clone());
-            let thread = branch.fork(&format!("{address}/{name}"));
-            Box::pin(async move {
-                let _thread = thread;
-                let flow = branch.sequence(&steps, &prefix).await?;
-                Ok::<_, RunError>((name, branch, flow))
-            })
-        };
-        let ended: Vec<(String, Execution, Flow)> = match join {
-            Join::All => future::try_join_all(branches.iter().map(run)).await?,
-            Join::Any => vec![future::select_ok(branches.iter().map(run)).await?.0],
-        };
-        let before = self.clone();
+        let works = branches.iter().map(|(name, steps)| {
+            (name.clone(), Work::Steps { steps, prefix: BodySegment::Named(name).prefix(address) })
+        });
+        let ended = self.together(works.collect(), self.plan.flow.max_parallel, join).await?;
         let mut output = Map::new();
         let mut returned = None;
         let mut writers = Writers::default();
-        for (name, branch, flow) in ended {
-            writers.merge(self, &before, &branch, &name)?;
-            match flow {
-                Flow::Next(value) => drop(output.insert(name, value)),
+        for one in ended {
+            self.take_over(address, one.branch, &one.name, &mut writers).await?;
+            match one.result? {
                 Flow::Return(value) => drop(returned.get_or_insert(value)),
+                Flow::Next(value) => drop(output.insert(one.name, value)),
+                Flow::Goto(target) => return Err(lost(&target)),
             }
         }
         Ok(returned.map_or(Flow::Next(Value::Object(output)), Flow::Return))
@@ -87,11 +78,9 @@ impl Execution {
                 ));
             }
         };
-        let one_by_one = items.concurrency == 1;
-        let before = self.clone();
-        let mut writers = Writers::default();
+        let steps = self.steps.clone();
         let (mut output, mut returned) = (Vec::with_capacity(list.len()), None);
-        if one_by_one {
+        if items.concurrency == 1 {
             let locals = self.locals.clone();
             for (index, item) in list.into_iter().enumerate() {
                 let ended = self.item(address, &items, index, item).await;
@@ -102,42 +91,40 @@ impl Execution {
                         returned = Some(value);
                         break;
                     }
+                    goto => return Ok(goto),
                 }
             }
         } else {
-            let work = list.into_iter().enumerate().map(|(index, item)| {
-                let mut branch = before.clone();
-                let items = &items;
-                async move {
-                    let _thread = branch.fork(&format!("{address}[{index}]"));
-                    let flow = branch.item(address, items, index, item).await?;
-                    Ok::<_, RunError>((index, branch, flow))
-                }
-            });
-            let ended: Vec<_> = stream::iter(work).buffered(items.concurrency as usize).try_collect().await?;
-            for (index, branch, flow) in ended {
-                writers.merge(self, &before, &branch, &format!("item {index}"))?;
-                match flow {
+            let works = list.into_iter().enumerate();
+            let works = works
+                .map(|(index, item)| (format!("item {index}"), Work::Item { address, items: &items, index, item }));
+            let join = JoinPlan { need: None, wait: false };
+            let ended = self.together(works.collect(), items.concurrency as usize, join).await?;
+            let mut writers = Writers::default();
+            for one in ended {
+                self.take_over(address, one.branch, &one.name, &mut writers).await?;
+                match one.result? {
                     Flow::Next(value) => output.push(value),
                     Flow::Return(value) => drop(returned.get_or_insert(value)),
+                    Flow::Goto(target) => return Err(lost(&target)),
                 }
             }
         }
         // There are as many of the steps inside as there are items: none of them is known behind the map.
-        self.steps = before.steps;
+        self.steps = steps;
         Ok(returned.map_or(Flow::Next(Value::Array(output)), Flow::Return))
     }
 
-    /// Becomes a thread of its own for the debugger, until what this gives is dropped.
-    fn fork(&mut self, name: &str) -> Option<Branch> {
-        let debugger = self.options.debugger.clone()?;
-        self.thread = debugger.fork(self.thread, name.to_owned());
-        Some(Branch { debugger, thread: self.thread })
-    }
-
-    async fn item(&mut self, address: &str, items: &Items<'_>, index: usize, item: Value) -> Result<Flow, RunError> {
-        self.locals.insert(items.name.to_owned(), item);
-        self.locals.insert("index".into(), json!(index));
+    pub(super) async fn item(
+        &mut self,
+        address: &str,
+        items: &Items<'_>,
+        index: usize,
+        item: Value,
+    ) -> Result<Flow, RunError> {
+        let locals = Arc::make_mut(&mut self.locals);
+        locals.insert(items.name.to_owned(), item);
+        locals.insert("index".into(), json!(index));
         let flow = self.sequence(items.steps, &format!("{address}[{index}]/")).await?;
         let (Flow::Next(output), Some(collect)) = (&flow, items.collect) else { return Ok(flow) };
         let mut scope = self.scope();
@@ -156,7 +143,7 @@ impl Execution {
     async fn rounds_inside(&mut self, address: &str, rounds: Rounds<'_>) -> Result<Flow, RunError> {
         let mut output = Value::Null;
         for round in 0..rounds.max {
-            self.locals.insert("index".into(), json!(round));
+            Arc::make_mut(&mut self.locals).insert("index".into(), json!(round));
             let asked = |condition: &Expr, scope: &Value| condition.holds(scope).map_err(|e| self.expression_error(e));
             if let Some(condition) = rounds.before
                 && !asked(condition, &self.scope())?
@@ -165,7 +152,7 @@ impl Execution {
             }
             match self.sequence(rounds.steps, &format!("{address}[{round}]/")).await? {
                 Flow::Next(value) => output = value,
-                returned => return Ok(returned),
+                elsewhere => return Ok(elsewhere),
             }
             if let Some(condition) = rounds.until
                 && condition.holds(&self.scope()).map_err(|e| self.expression_error(e))?
@@ -174,57 +161,6 @@ impl Execution {
             }
         }
         Ok(Flow::Next(output))
-    }
-}
-
-/// A branch that the debugger knows.
-struct Branch {
-    debugger: Arc<Debugger>,
-    thread: ThreadId,
-}
-
-impl Drop for Branch {
-    fn drop(&mut self) {
-        self.debugger.join(self.thread);
-    }
-}
-
-/// Who wrote which key of the state, while branches are brought together.
-#[derive(Default)]
-struct Writers(Map<String, Value>);
-
-impl Writers {
-    /// Takes over what a branch knows and wrote. Two branches that wrote one key differently are an error.
-    fn merge(
-        &mut self,
-        into: &mut Execution,
-        before: &Execution,
-        branch: &Execution,
-        name: &str,
-    ) -> Result<(), RunError> {
-        for (step, value) in &branch.steps {
-            if before.steps.get(step) != Some(value) {
-                into.steps.insert(step.clone(), value.clone());
-            }
-        }
-        let (Value::Object(old), Value::Object(new)) = (&before.state, &branch.state) else { return Ok(()) };
-        for (key, value) in new {
-            if old.get(key) == Some(value) {
-                continue;
-            }
-            if let Some(other) = self.0.get(key).and_then(Value::as_str)
-                && into.state.get(key) != Some(value)
-            {
-                return Err(RunError::new(
-                    ErrorKind::ValidationState,
-                    format!("`{other}` and `{name}` both write `state.{key}`, and not the same"),
-                )
-                .with_help("let each write a key of its own, and put them together behind the step"));
-            }
-            self.0.insert(key.clone(), Value::String(name.to_owned()));
-            into.state[key] = value.clone();
-        }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use aikit_core::{Diagnostic, Language, LineIndex, TextRange, codes};
 use aikit_spec::{
     CheckContext, Checked,
-    plan::{BehaviorPlan, Plan, ScriptPlan, StepKind, StepPlan, ToolKind},
+    plan::{GuardrailRule, OutputPlan, ParserPlan, Plan, ReducerPlan, ScriptPlan, StepKind, StepPlan, ToolKind},
 };
 
 use crate::ports::{Completeness, Scripts};
@@ -37,9 +37,24 @@ async fn script_syntax(plan: &Plan, source: &str, scripts: &dyn Scripts) -> Vec<
         if let ToolKind::Script(script) = &tool.kind {
             all.push((script, format!("tool `{}`", tool.name)));
         }
+        if let ToolKind::Workflow(steps) = &tool.kind {
+            collect(steps, &mut all);
+        }
     }
-    if let BehaviorPlan::Steps(steps) = &plan.behavior {
-        collect(steps, &mut all);
+    if let Some(ParserPlan::Script(script)) = plan.output.as_ref().map(|output| &output.parser) {
+        all.push((script, "`intelligence.output`".to_owned()));
+    }
+    plan.behavior.lists().iter().for_each(|(_, steps)| collect(steps, &mut all));
+    plan.flow.hooks.all().iter().for_each(|(_, steps)| collect(steps, &mut all));
+    for (path, reducer) in &plan.flow.reducers {
+        if let ReducerPlan::Script(script) = reducer {
+            all.push((script, format!("the reducer of `state.{path}`")));
+        }
+    }
+    for guardrail in &plan.flow.guardrails {
+        if let GuardrailRule::Script(script) = &guardrail.rule {
+            all.push((script, format!("guardrail `{}`", guardrail.name)));
+        }
     }
     let mut findings = Vec::new();
     for (script, what) in all {
@@ -70,9 +85,12 @@ fn place(source: &str, script: &ScriptPlan, line: u32) -> Option<TextRange> {
 
 fn collect<'p>(steps: &'p [StepPlan], all: &mut Vec<(&'p ScriptPlan, String)>) {
     for step in steps {
-        if let StepKind::Script(script) = &step.kind {
-            all.push((script, format!("step `{}`", step.name)));
-        }
+        let script = match &step.kind {
+            StepKind::Script(script) => Some(script),
+            StepKind::Llm { output: Some(OutputPlan { parser: ParserPlan::Script(script), .. }), .. } => Some(script),
+            _ => None,
+        };
+        all.extend(script.map(|script| (script, format!("step `{}`", step.name))));
         step.bodies().iter().for_each(|body| collect(body.steps, all));
     }
 }

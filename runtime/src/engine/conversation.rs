@@ -1,25 +1,29 @@
 //! The agent loop: the model answers or asks for tools, tools answer, until the model is done or a bound is reached.
 
 use aikit_core::{ErrorKind, RunError};
-use aikit_spec::plan::{OnInvalid, OutputPlan, PromptPlan, ToolPlan};
+use aikit_spec::{
+    agent::{FallbackReason, OnInvalidArgs},
+    plan::{ModelPlan, OnInvalid, OutputPlan, ParserPlan, PromptPlan, ToolChoicePlan, ToolPlan},
+};
+use futures::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 
-use super::{Execution, model};
+use super::{Execution, answer::Form, ask::Lineup, model, tools::grants::GRANT};
 use crate::{
-    debug::{CallSite, FrameKind, StepSite},
-    event::RunEvent,
-    gate::Effect,
-    journal::{EffectKind, SideEffect},
-    ports::{Message, ModelResponse, Role, StopReason, ToolCall, ToolSpec},
+    debug::StepSite,
+    ports::{Message, ModelRequest, ModelResponse, Role, StopReason, ToolCall, ToolChoice, ToolSpec},
     validate,
 };
+
+/// How often a model is told again that it has to call a tool.
+const UNHEARD: u32 = 2;
 
 /// What a model is asked, and what is expected back.
 pub(super) struct Conversation<'p> {
     /// The step.
     pub address: &'p str,
-    /// A declared model.
-    pub model: &'p str,
+    /// A declared model; without one the routes and the default decide.
+    pub model: Option<&'p str>,
     /// The conversation so far.
     pub messages: Vec<Message>,
     /// Tools that may be called.
@@ -28,6 +32,20 @@ pub(super) struct Conversation<'p> {
     pub output: Option<&'p OutputPlan>,
     /// How many rounds of tools at most.
     pub max_iterations: u32,
+}
+
+/// A conversation that is being led.
+pub(super) struct Talk<'p> {
+    /// What it is about.
+    pub c: Conversation<'p>,
+    /// The tools, as models are told of them.
+    pub specs: Vec<ToolSpec>,
+    /// How the form of the answer is asked for.
+    pub form: Form,
+    /// Who is asked.
+    pub lineup: Lineup<'p>,
+    /// The calls so far: `tool`, `args`, `result`.
+    pub calls: Vec<Value>,
 }
 
 impl Execution {
@@ -46,15 +64,16 @@ impl Execution {
         self.step_started("chat", "llm");
         let answer = async {
             let asked = vec![Message::text(Role::User, question.clone())];
+            let offered = self.offered(None).await?;
             let conversation = Conversation {
                 address: "chat",
-                model: &plan.default_model,
+                model: None,
                 messages: Box::pin(self.in_context("chat", system, asked, true)).await?,
-                tools: plan.tools.iter().chain(&plan.memory_tools).collect(),
+                tools: offered.iter().map(|tool| &**tool).chain(&plan.memory_tools).collect(),
                 output: output.as_ref(),
                 max_iterations,
             };
-            let answer = Box::pin(self.converse(conversation)).await?;
+            let answer = self.boxed_converse(conversation).await?;
             self.turn_ended("chat", &question, &answer).await?;
             Ok(answer)
         };
@@ -93,60 +112,102 @@ impl Execution {
         }
     }
 
-    /// Asks until there is an answer that fits.
-    pub(super) async fn converse(&self, mut c: Conversation<'_>) -> Result<Value, RunError> {
-        let specs: Vec<ToolSpec> = c
-            .tools
-            .iter()
-            .map(|tool| ToolSpec {
-                name: tool.name.clone(),
-                description: tool.description.clone(),
-                parameters: tool.input.clone(),
-            })
-            .collect();
-        let (mut rounds, mut repairs) = (0, 0);
+    /// A conversation on the heap.
+    pub(super) fn boxed_converse<'a>(&'a self, c: Conversation<'a>) -> BoxFuture<'a, Result<Value, RunError>> {
+        Box::pin(self.converse(c))
+    }
+
+    /// Talks to a model until there is an answer that fits. One that never does is a reason to ask another model anew.
+    async fn converse(&self, c: Conversation<'_>) -> Result<Value, RunError> {
+        let spec = |tool: &&ToolPlan| ToolSpec {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.input.clone(),
+        };
+        let specs: Vec<ToolSpec> = c.tools.iter().map(spec).collect();
+        let form = Form::new(c.output, &specs);
+        let mut talk = Talk { lineup: self.lineup(c.model)?, c, specs, form, calls: Vec::new() };
+        talk.form.tell(&mut talk.c.messages);
+        let begin = talk.c.messages.clone();
         loop {
-            Box::pin(self.fit(c.address, &mut c.messages)).await?;
-            let response = self.ask(&c, &specs).await?;
-            if !response.tool_calls.is_empty() {
+            match self.follow_strategy(&mut talk).await {
+                Err(error)
+                    if error.kind == ErrorKind::OutputInvalid && talk.lineup.advance(FallbackReason::InvalidOutput) =>
+                {
+                    talk.c.messages.clone_from(&begin);
+                    talk.calls.clear();
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Asks until there is an answer that fits; the answer stands at the end of the conversation then.
+    pub(super) async fn turn(&self, talk: &mut Talk<'_>) -> Result<Value, RunError> {
+        let (mut rounds, mut repairs) = (0, 0);
+        let mut last = false;
+        loop {
+            Box::pin(self.fit(talk.c.address, &mut talk.c.messages)).await?;
+            let choice = self.choice(talk, last);
+            let response = self.say(talk, choice.clone(), true).await?;
+            let taken = response.tool_calls.iter().find_map(|call| talk.form.taken(&call.name, &call.arguments));
+            if !response.tool_calls.is_empty() && taken.is_none() && !last {
                 rounds += 1;
-                if rounds > c.max_iterations {
+                if rounds > talk.c.max_iterations {
                     return Err(RunError::new(
                         ErrorKind::BudgetExceeded,
-                        format!("the model still asks for tools after {} rounds", c.max_iterations),
+                        format!("the model still asks for tools after {} rounds", talk.c.max_iterations),
                     )
                     .with_help(
                         "raise intelligence.cognition.max_iterations, or make the tools' descriptions clearer",
                     ));
                 }
-                let calls = response.tool_calls.clone();
-                c.messages.push(Message {
-                    role: Role::Assistant,
-                    content: response.content,
-                    tool_calls: response.tool_calls,
-                    tool_call_id: None,
-                });
-                for call in calls {
-                    let content = self.answer_call(&c, &call).await?;
-                    c.messages.push(Message {
-                        role: Role::Tool,
-                        content,
-                        tool_calls: Vec::new(),
-                        tool_call_id: Some(call.id),
-                    });
+                talk.c.messages.push(Message::answered(&response));
+                let answers = self.answer_calls(&talk.c, &response.tool_calls).await?;
+                for (call, content) in response.tool_calls.iter().zip(answers) {
+                    talk.calls.push(json!({ "tool": call.name, "args": call.arguments, "result": content }));
+                    talk.c.messages.push(tool_result(call, content));
                 }
+                last = self.stops(talk, &response.content, rounds)?;
                 continue;
             }
-            let Some(output) = c.output else { return Ok(Value::String(response.content)) };
-            let problem = match parse_json(&response.content) {
+            if taken.is_none() && wants_call(choice.as_ref(), &talk.form) {
+                repairs += 1;
+                if repairs > UNHEARD {
+                    let message =
+                        "the model calls no tool, and `intelligence.cognition.tool_choice` says that it has to";
+                    return Err(RunError::new(ErrorKind::OutputInvalid, message)
+                        .with_detail(json!({ "answer": response.content })));
+                }
+                let wanted = match &choice {
+                    Some(ToolChoice::Tool(name)) => format!("the tool `{name}`"),
+                    _ => "one of the tools".to_owned(),
+                };
+                talk.c.messages.push(Message::answered(&response));
+                talk.c.messages.push(Message::text(Role::User, format!("Call {wanted} before you answer.")));
+                continue;
+            }
+            let read = match (talk.c.output, taken) {
+                (None, _) => {
+                    talk.c.messages.push(Message::text(Role::Assistant, response.content.clone()));
+                    return Ok(Value::String(response.content));
+                }
+                (Some(_), Some(value)) => Ok(value),
+                (Some(output), None) => self.read_answer(talk.c.address, output, &response.content).await?,
+            };
+            let Some(output) = talk.c.output else { continue };
+            let problem = match read {
                 Ok(value) => match validate::violations(&output.schema, &value)? {
-                    violations if violations.is_empty() => return Ok(value),
+                    violations if violations.is_empty() => {
+                        said(talk, &response, "The answer is taken.");
+                        return Ok(value);
+                    }
                     violations => violations.join("; "),
                 },
                 Err(why) if response.stop == StopReason::Length => {
-                    format!("it was cut off at the token limit and is not valid JSON ({why})")
+                    format!("it was cut off at the token limit, and {why}")
                 }
-                Err(why) => format!("it is not valid JSON ({why})"),
+                Err(why) => why,
             };
             if output.on_invalid == OnInvalid::Fail || repairs >= output.max_repairs {
                 return Err(RunError::new(
@@ -157,74 +218,134 @@ impl Execution {
             }
             repairs += 1;
             if output.on_invalid == OnInvalid::Repair {
-                c.messages.push(Message::text(Role::Assistant, response.content));
-                c.messages.push(Message::text(
-                    Role::User,
-                    format!("That answer does not fit the required JSON schema: {problem}. Answer again with the corrected JSON only."),
-                ));
+                let (wanted, form) = match output.parser {
+                    ParserPlan::Json => ("the required JSON schema", "with the corrected JSON only"),
+                    _ => ("what is required", "in the required form"),
+                };
+                said(talk, &response, "The answer is refused.");
+                let repair = format!("That answer does not fit {wanted}: {problem}. Answer again {form}.");
+                talk.c.messages.push(Message::text(Role::User, repair));
             }
         }
     }
 
-    async fn ask(&self, c: &Conversation<'_>, specs: &[ToolSpec]) -> Result<ModelResponse, RunError> {
-        let plan = self
-            .plan
-            .models
-            .get(c.model)
-            .ok_or_else(|| RunError::new(ErrorKind::Internal, format!("the plan lost the model `{}`", c.model)))?;
-        let request =
-            model::request(plan, c.messages.clone(), specs.to_vec(), c.output.map(|output| output.schema.clone()));
-        let journalled = serde_json::to_value(&request)
-            .map_err(|e| RunError::new(ErrorKind::Internal, format!("the request cannot be recorded: {e}")))?;
-        if let Some(debugger) = &self.options.debugger {
-            let request = journalled.clone();
-            let site = CallSite { kind: FrameKind::Model, name: c.model.to_owned(), request };
-            debugger.call(self.thread, site).await?;
+    /// What the model may do with its tools in the next request.
+    fn choice(&self, talk: &Talk<'_>, last: bool) -> Option<ToolChoice> {
+        let tools = &talk.c.tools;
+        let answer = talk.form.tool.as_ref().map(|tool| ToolChoice::Tool(tool.name.clone()));
+        let nothing_but_answer = || answer.clone().or_else(|| (!tools.is_empty()).then_some(ToolChoice::None));
+        if last || tools.is_empty() {
+            return nothing_but_answer();
         }
-        let (gate, address) = (&self.gate, c.address.to_owned());
-        let on_text = |text: &str| gate.tell(RunEvent::Token { address: address.clone(), text: text.to_owned() });
-        let effect = Effect {
-            address: c.address.to_owned(),
-            kind: EffectKind::Model,
-            class: SideEffect::Read,
-            label: format!("{}/{}", plan.provider, plan.model),
-            request: journalled,
-        };
-        let value = gate
-            .effect(effect, async {
-                let (response, usage) = model::call(&self.engine.ports, plan, request, &on_text, gate.cancel()).await?;
-                let value = serde_json::to_value(&response)
-                    .map_err(|e| RunError::new(ErrorKind::Internal, format!("the answer cannot be recorded: {e}")))?;
-                Ok((value, usage))
-            })
-            .await?;
-        serde_json::from_value(value)
-            .map_err(|e| RunError::new(ErrorKind::Internal, format!("the recorded answer cannot be read: {e}")))
+        let free = || answer.as_ref().map(|_| ToolChoice::Required);
+        match &self.plan.cognition.tool_choice {
+            ToolChoicePlan::None => nothing_but_answer(),
+            // What has to be called has to be called once.
+            _ if !talk.calls.is_empty() => free(),
+            ToolChoicePlan::Auto => free(),
+            ToolChoicePlan::Required => Some(ToolChoice::Required),
+            ToolChoicePlan::Tool(name) if tools.iter().any(|tool| tool.name == *name) => {
+                Some(ToolChoice::Tool(name.clone()))
+            }
+            ToolChoicePlan::Tool(_) => free(),
+        }
     }
 
-    /// Calls a tool for a model. What the model can put right (unknown tool, wrong arguments, a tool that failed) goes back
-    /// to it as text; what it cannot ends the step.
-    async fn answer_call(&self, c: &Conversation<'_>, call: &ToolCall) -> Result<String, RunError> {
+    /// Whether the document says that the model has done enough: its next answer is the last.
+    fn stops(&self, talk: &Talk<'_>, said: &str, iteration: u32) -> Result<bool, RunError> {
+        let Some(condition) = &self.plan.cognition.stop_when else { return Ok(false) };
+        let mut scope = self.scope();
+        scope["output"] = json!(said);
+        scope["calls"] = json!(talk.calls);
+        scope["iteration"] = json!(iteration);
+        condition.holds(&scope).map_err(|e| self.expression_error(e))
+    }
+
+    /// One request of a conversation and its answer; `formed` when the answer is to have the form that the step wants.
+    pub(super) async fn say(
+        &self,
+        talk: &mut Talk<'_>,
+        choice: Option<ToolChoice>,
+        formed: bool,
+    ) -> Result<ModelResponse, RunError> {
+        let Talk { c, specs, form, lineup, .. } = talk;
+        let tools: Vec<ToolSpec> = specs.iter().cloned().chain(form.tool.clone().filter(|_| formed)).collect();
+        let shape = |plan: &ModelPlan| {
+            let schema = form.schema.clone().filter(|_| formed);
+            let request = model::request(plan, c.messages.clone(), tools.clone(), schema);
+            ModelRequest { output_form: form.kept_by, tool_choice: choice.clone(), ..request }
+        };
+        self.ask(c.address, lineup, shape).await
+    }
+
+    /// Makes the calls that a model asks for in one turn, some at the same time; the answers are in the order of the calls.
+    async fn answer_calls(&self, c: &Conversation<'_>, calls: &[ToolCall]) -> Result<Vec<String>, RunError> {
+        // A person follows one call after the other.
+        let parallel = if self.options.debugger.is_some() { 1 } else { self.plan.tool_execution.parallel };
+        let work: Vec<_> = (calls.iter().enumerate())
+            .map(|(index, call)| {
+                // Calls at the same time have addresses of their own, so that what each asks for is told apart.
+                let address = match calls.len() {
+                    1 => c.address.to_owned(),
+                    _ => format!("{}#{}", c.address, index + 1),
+                };
+                Box::pin(async move { self.answer_call(c, &address, call).await })
+            })
+            .collect();
+        // A call that fails does not break off those beside it.
+        let answers: Vec<Result<String, RunError>> = stream::iter(work).buffered(parallel.max(1)).collect().await;
+        answers.into_iter().collect()
+    }
+
+    /// Calls a tool for a model. What the model can put right (unknown tool, wrong arguments, a tool that failed, a host that
+    /// is not granted) goes back to it as text; what it cannot ends the step.
+    async fn answer_call(&self, c: &Conversation<'_>, address: &str, call: &ToolCall) -> Result<String, RunError> {
         let Some(tool) = c.tools.iter().find(|tool| tool.name == call.name) else {
             let known: Vec<_> = c.tools.iter().map(|tool| tool.name.as_str()).collect();
             return Ok(format!("error: there is no tool `{}`; the tools are: {}", call.name, known.join(", ")));
         };
+        let repair = self.plan.tool_execution.on_invalid_args == OnInvalidArgs::Repair;
         if let Value::String(raw) = &call.arguments {
-            return Ok(format!("error: the arguments are not valid JSON: {raw}"));
+            let why = format!("the arguments are not valid JSON: {raw}");
+            return match repair {
+                true => Ok(format!("error: {why}")),
+                false => Err(RunError::new(ErrorKind::ValidationInput, format!("tool `{}`: {why}", tool.name))),
+            };
         }
-        match self.call_tool(c.address, tool, call.arguments.clone()).await {
-            Ok(Value::String(text)) => Ok(text),
-            Ok(value) => Ok(value.to_string()),
+        let granted = |error: &RunError| error.detail.as_ref().is_none_or(|detail| detail.get(GRANT).is_none());
+        let text = match self.call_tool(address, tool, call.arguments.clone()).await {
+            Ok(Value::String(text)) => text,
+            Ok(value) => value.to_string(),
             Err(error) => match error.kind {
-                ErrorKind::ToolFailed
+                ErrorKind::ValidationInput if !repair => return Err(error),
+                ErrorKind::ToolDenied if granted(&error) => return Err(error),
+                ErrorKind::ToolDenied
+                | ErrorKind::ToolFailed
                 | ErrorKind::ToolTimeout
                 | ErrorKind::ValidationInput
                 | ErrorKind::ValidationOutput
-                | ErrorKind::ScriptError => Ok(format!("error: {}", error.message)),
-                _ => Err(error),
+                | ErrorKind::HumanRejected
+                | ErrorKind::ScriptError => format!("error: {}", error.message),
+                _ => return Err(error),
             },
-        }
+        };
+        self.within_bounds(c, address, &tool.name, text).await
     }
+}
+
+fn tool_result(call: &ToolCall, content: impl Into<String>) -> Message {
+    Message { tool_call_id: Some(call.id.clone()), ..Message::text(Role::Tool, content) }
+}
+
+/// Adds an answer to the conversation; every call in it gets a result, as providers demand.
+fn said(talk: &mut Talk<'_>, response: &ModelResponse, result: &str) {
+    talk.c.messages.push(Message::answered(response));
+    talk.c.messages.extend(response.tool_calls.iter().map(|call| tool_result(call, result)));
+}
+
+/// Whether an answer without a call is not what was asked for.
+fn wants_call(choice: Option<&ToolChoice>, form: &Form) -> bool {
+    form.tool.is_none() && matches!(choice, Some(ToolChoice::Required | ToolChoice::Tool(_)))
 }
 
 /// The user's message of a chat: `message`, or the only text among the inputs, or the inputs as JSON.
@@ -261,31 +382,12 @@ fn chat_output(declared: Option<&OutputPlan>, outputs: Option<&Value>) -> (Optio
     {
         return (None, Some(name.clone()));
     }
-    (Some(OutputPlan { schema: schema.clone(), on_invalid: OnInvalid::Repair, max_repairs: 2 }), None)
-}
-
-/// Reads an answer as JSON, also from inside a Markdown fence.
-fn parse_json(text: &str) -> Result<Value, String> {
-    let text = text.trim();
-    let inner = text
-        .strip_prefix("```")
-        .and_then(|rest| rest.strip_suffix("```"))
-        .map(|body| body.split_once('\n').map_or(body, |(_, rest)| rest))
-        .unwrap_or(text);
-    serde_json::from_str(inner.trim()).map_err(|e| e.to_string())
+    (Some(OutputPlan::json(schema.clone())), None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_are_read_with_and_without_a_fence() {
-        for text in ["{\"a\":1}", "```json\n{\"a\":1}\n```", "  ```\n{\"a\":1}```  "] {
-            assert_eq!(parse_json(text).unwrap(), json!({"a": 1}), "{text}");
-        }
-        assert!(parse_json("Sure! {\"a\":1}").is_err());
-    }
 
     #[test]
     fn the_users_message_is_the_obvious_text() {

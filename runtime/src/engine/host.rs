@@ -4,20 +4,26 @@
 use std::sync::Arc;
 
 use aikit_core::{ErrorKind, RunError, RunId, record::Usage};
-use aikit_spec::plan::{ModelPlan, Plan};
+use aikit_spec::{
+    plan::{ModelPlan, Plan},
+    words::call_name,
+};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Execution, RunOptions, model};
+use super::{Engine, Execution, model, state::RESERVED};
 use crate::{
+    cassette::Tape,
     cell::CellEvent,
     debug::{
         ScriptProbe,
-        script::{PAUSED, ScriptReport, Wishes},
+        script::{PAUSED, Wishes},
     },
     gate::{Effect, Gate, store_error},
     journal::{EffectKind, SideEffect},
+    past::Doubts,
+    people::People,
     ports::{HostCalls, Message, Role},
     validate,
 };
@@ -37,8 +43,14 @@ pub(crate) struct Services {
     pub depth: u32,
     /// What tools give in place of being called.
     pub stubs: Arc<std::collections::BTreeMap<String, Value>>,
+    /// Answers in place of those from outside.
+    pub tape: Option<Arc<Tape>>,
     pub cancel: CancellationToken,
     pub output: Option<Output>,
+    /// Who is asked what only people know.
+    pub people: Option<Arc<dyn People>>,
+    /// What is known of effects that may have happened, for children that go on.
+    pub doubts: Arc<Doubts>,
 }
 
 /// How a call is recorded.
@@ -52,8 +64,6 @@ fn classify(method: &str, args: &[Value]) -> (EffectKind, SideEffect, String) {
             let named = args.get(1).and_then(|options| options.get("model")).and_then(Value::as_str);
             (EffectKind::Model, SideEffect::Read, named.unwrap_or("ctx.ai").to_owned())
         }
-        "agents.run" => (EffectKind::Agent, SideEffect::Write, first()),
-        "tools.call" => (EffectKind::Tool, SideEffect::Read, first()),
         "memory.remember" | "memory.forget" => (EffectKind::Memory, SideEffect::Write, method.into()),
         "memory.recall" | "memory.search" | "memory.block" => (EffectKind::Memory, SideEffect::Read, method.into()),
         "input" => (EffectKind::Human, SideEffect::Read, "input".into()),
@@ -88,6 +98,25 @@ pub(super) fn options<'a>(
     }
 }
 
+/// A key of `ctx.storage`.
+fn key<'a>(method: &str, args: &'a [Value]) -> Result<&'a str, RunError> {
+    let key = text(method, args, 0, "key")?;
+    if key.starts_with(RESERVED) {
+        let message = format!("keys that begin with `{RESERVED}` belong to aikit");
+        return Err(RunError::new(ErrorKind::ToolDenied, message).with_help("use another key"));
+    }
+    Ok(key)
+}
+
+/// The second argument, an object; an empty Lua table is one.
+fn arguments(args: &[Value]) -> Value {
+    match args.get(1) {
+        None | Some(Value::Null) => json!({}),
+        Some(Value::Array(items)) if items.is_empty() => json!({}),
+        Some(arguments) => arguments.clone(),
+    }
+}
+
 impl Services {
     /// Performs one call.
     pub(crate) async fn perform(&self, method: &str, args: &[Value]) -> Result<(Value, Usage), RunError> {
@@ -97,20 +126,19 @@ impl Services {
             "now" => free(json!(ports.clock.now().timestamp_millis())),
             "id" => free(json!(ports.clock.uuid().to_string())),
             "storage.get" => {
-                let value = ports.store.kv_get(text(method, args, 0, "key")?).await.map_err(store_error)?;
+                let value = ports.store.kv_get(key(method, args)?).await.map_err(store_error)?;
                 free(value.unwrap_or_default())
             }
             "storage.set" => {
                 let value = args.get(1).cloned().unwrap_or_default();
-                ports.store.kv_set(text(method, args, 0, "key")?, &value).await.map_err(store_error)?;
+                ports.store.kv_set(key(method, args)?, &value).await.map_err(store_error)?;
                 free(Value::Null)
             }
-            "storage.delete" => {
-                free(json!(ports.store.kv_delete(text(method, args, 0, "key")?).await.map_err(store_error)?))
-            }
+            "storage.delete" => free(json!(ports.store.kv_delete(key(method, args)?).await.map_err(store_error)?)),
             "storage.list" => {
                 let prefix = args.first().and_then(Value::as_str).unwrap_or_default();
-                free(json!(ports.store.kv_list(prefix).await.map_err(store_error)?))
+                let keys = ports.store.kv_list(prefix).await.map_err(store_error)?;
+                free(json!(keys.iter().filter(|key| !key.starts_with(RESERVED)).collect::<Vec<_>>()))
             }
             "ai.complete" => {
                 let options = options(method, args, 1)?;
@@ -129,25 +157,7 @@ impl Services {
                 })?;
                 self.ask(messages, options(method, args, 1)?).await
             }
-            "agents.run" => {
-                let inputs = match args.get(1) {
-                    None | Some(Value::Null) => json!({}),
-                    Some(Value::Array(items)) if items.is_empty() => json!({}),
-                    Some(inputs) => inputs.clone(),
-                };
-                let plan = self.engine.load(text(method, args, 0, "name")?).await?;
-                let options = RunOptions {
-                    observer: None,
-                    output: self.output.clone(),
-                    parent: self.parent,
-                    depth: self.depth + 1,
-                    source_name: String::new(),
-                    debugger: None,
-                    stubs: self.stubs.clone(),
-                };
-                let report = self.engine.run(&plan, inputs, options, self.cancel.clone()).await?;
-                report.result().map(|value| (value, report.record.usage))
-            }
+            "agents.run" => self.child_value(text(method, args, 0, "name")?, arguments(args)).await,
             "agents.list" => {
                 let specs = ports.store.specs().await.map_err(store_error)?;
                 let list = specs.iter().map(|spec| {
@@ -168,7 +178,8 @@ impl Services {
             "tools.list" => {
                 let list: Vec<Value> = match &self.plan {
                     Some(plan) => {
-                        plan.tools.iter().map(|t| json!({ "name": t.name, "description": t.description })).collect()
+                        let callable = plan.tools.iter().filter(|t| plan.permits.refuses(&t.rule_name).is_none());
+                        callable.map(|t| json!({ "name": t.name, "description": t.description })).collect()
                     }
                     None => {
                         let tools = ports.tools.list();
@@ -177,51 +188,36 @@ impl Services {
                 };
                 free(Value::Array(list))
             }
-            "tools.call" => {
-                let name = text(method, args, 0, "name")?;
-                let arguments = match args.get(1) {
-                    None | Some(Value::Null) => json!({}),
-                    Some(Value::Array(items)) if items.is_empty() => json!({}),
-                    Some(arguments) => arguments.clone(),
-                };
-                self.builtin(name, arguments).await.map(|value| (value, Usage::default()))
-            }
+            "tools.call" => self
+                .builtin(text(method, args, 0, "name")?, arguments(args))
+                .await
+                .map(|value| (value, Usage::default())),
             memory if memory.starts_with("memory.") => self.remembered(memory, args).await,
             other => Err(RunError::new(ErrorKind::ScriptError, format!("the host has no `{other}`"))),
         }
     }
 
-    /// Calls a built-in tool; in a run only one that the document declares.
+    /// Calls a built-in tool for a cell; in a run the calls go to the document's tools.
     async fn builtin(&self, name: &str, args: Value) -> Result<Value, RunError> {
         let ports = self.engine.ports();
-        let builtin = match &self.plan {
-            None => name.to_owned(),
-            Some(plan) => match plan.tools.iter().find(|tool| tool.name == name).map(|tool| &tool.kind) {
-                Some(aikit_spec::plan::ToolKind::Builtin(builtin)) => builtin.clone(),
-                Some(_) => {
-                    return Err(RunError::new(
-                        ErrorKind::ToolDenied,
-                        format!("`{name}` is a script tool; a script can call built-in tools only"),
-                    )
-                    .with_help("make it a `tool` step, or share the code"));
-                }
-                None => {
-                    return Err(RunError::new(
-                        ErrorKind::ToolDenied,
-                        format!("tool `{name}` is not declared in this document"),
-                    )
-                    .with_help("list it under integration.tools"));
-                }
-            },
-        };
+        match name {
+            "current_time" => return Ok(super::tools::current_time(ports.clock.as_ref())),
+            "new_id" => return Ok(json!(ports.clock.uuid().to_string())),
+            _ => {}
+        }
+        if super::tools::is_outside(name) {
+            let message = format!("the tool `{name}` needs a grant, which only a document can give");
+            return Err(RunError::new(ErrorKind::ToolDenied, message)
+                .with_help("declare it in an agent, with what it may touch under governance.security.permits"));
+        }
         let known = ports.tools.list();
-        let Some(tool) = known.iter().find(|tool| tool.name == builtin) else {
+        let Some(tool) = known.iter().find(|tool| tool.name == name) else {
             let names: Vec<_> = known.iter().map(|tool| tool.name.as_str()).collect();
-            return Err(RunError::new(ErrorKind::ToolNotFound, format!("there is no built-in tool `{builtin}`"))
+            return Err(RunError::new(ErrorKind::ToolNotFound, format!("there is no built-in tool `{name}`"))
                 .with_help(format!("the built-in tools are: {}", names.join(", "))));
         };
         validate::check(&tool.input, &args, ErrorKind::ValidationInput, &format!("the arguments of tool `{name}`"))?;
-        ports.tools.call(&builtin, args, &self.cancel).await
+        ports.tools.call(name, args, &self.cancel).await
     }
 
     async fn ask(
@@ -255,9 +251,10 @@ impl Services {
 
 /// The host of a script inside a run: every call passes the gate.
 pub(super) struct RunHost {
-    services: Services,
-    gate: Arc<Gate>,
-    address: String,
+    pub(super) services: Services,
+    execution: Execution,
+    pub(super) gate: Arc<Gate>,
+    pub(super) address: String,
     probe: Option<ScriptProbe>,
 }
 
@@ -273,10 +270,16 @@ impl RunHost {
             parent: Some(execution.gate.run()),
             depth: execution.options.depth,
             stubs: execution.options.stubs.clone(),
+            tape: execution.options.tape.clone(),
             cancel: execution.gate.cancel().clone(),
             output: execution.options.output.clone(),
+            people: execution.options.people.clone(),
+            doubts: execution.options.doubts.clone(),
         };
-        Self { services, gate: execution.gate.clone(), address: address.to_owned(), probe: None }
+        // What a script calls does not stop: the script does.
+        let mut execution = execution.clone();
+        execution.options.debugger = None;
+        Self { services, gate: execution.gate.clone(), execution, address: address.to_owned(), probe: None }
     }
 
     /// With a debugger that holds the script.
@@ -293,7 +296,14 @@ impl HostCalls for RunHost {
                 .with_help("pass what the agent needs as inputs"));
         }
         if method == PAUSED {
-            return self.paused(args).await;
+            let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
+            return probe.paused(args).await;
+        }
+        if method == "agents.run" {
+            return self.run_agent(text(method, &args, 0, "name")?, arguments(&args)).await;
+        }
+        if method == "tools.call" {
+            return self.tool(text(method, &args, 0, "name")?, arguments(&args)).await;
         }
         let (kind, class, label) = classify(method, &args);
         let effect = Effect {
@@ -318,14 +328,12 @@ impl HostCalls for RunHost {
 }
 
 impl RunHost {
-    /// A script stands still and asks what to do.
-    async fn paused(&self, args: Vec<Value>) -> Result<Value, RunError> {
-        let unreadable =
-            |error| RunError::new(ErrorKind::Internal, format!("the debugger cannot read a script: {error}"));
-        let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
-        let report = args.into_iter().next().unwrap_or_default();
-        let report: ScriptReport = serde_json::from_value(report).map_err(unreadable)?;
-        let order = probe.report(report).await?;
-        serde_json::to_value(order).map_err(unreadable)
+    /// Calls a tool of the document: permitted, bounded and recorded as any other call.
+    async fn tool(&self, name: &str, args: Value) -> Result<Value, RunError> {
+        let tool = self.execution.find_tool(&call_name(name)).await?.ok_or_else(|| {
+            RunError::new(ErrorKind::ToolDenied, format!("tool `{name}` is not declared in this document"))
+                .with_help("list it under integration.tools")
+        })?;
+        self.execution.call_tool(&self.address, &tool, args).await
     }
 }

@@ -1,19 +1,38 @@
 //! Executes a plan. Everything here is a pure function of the plan, the inputs and what the gate returns.
 
+mod answer;
+mod ask;
 mod bodies;
 mod check;
+mod children;
 mod compress;
 mod context;
 mod conversation;
+mod events;
+mod graph;
+mod guard;
+mod hooks;
 pub(crate) mod host;
+mod human;
+mod machine;
 pub(crate) mod memory;
 pub(crate) mod model;
+mod outline;
 mod replay;
 mod retry;
+mod state;
 mod steps;
+mod strategy;
+mod together;
 pub(crate) mod tools;
+mod undo;
+mod visits;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aikit_core::{
     AgentId, ErrorKind, RunError, RunId, Scope,
@@ -21,9 +40,10 @@ use aikit_core::{
 };
 use aikit_spec::{
     CheckContext, Checked,
+    agent::GuardrailPoint,
     compose::Setting,
     limits::LimitLayer,
-    plan::{BehaviorPlan, Body, Plan, StepPlan},
+    plan::{BehaviorPlan, Plan},
 };
 use chrono::{DateTime, Utc};
 use semver::Version;
@@ -33,15 +53,24 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     check::{check, findings},
     replay::{Fork, Replay},
+    tools::outside_tools,
+};
+use self::{
+    machine::Event,
+    steps::{Flow, boxed, error_value, within},
+    undo::Undo,
 };
 use crate::{
+    cassette::Tape,
     cell::CellEvent,
     debug::{Debugger, MAIN, ThreadId},
     event::{Observer, RunEvent},
     gate::{Gate, Passage, store_error},
-    journal::{OutlineBranch, OutlineStep, Record},
-    past::{Drift, Mode, Past},
-    ports::{Clock, Files, Memory, Models, Scripts, Secrets, Store, Tools},
+    journal::{self, Record},
+    past::{Doubts, Drift, Mode, Past},
+    people::{People, Question, open_questions},
+    ports::{Clock, Files, Memory, Models, Reach, Scripts, Secrets, Store, Tools},
+    quota::{Concurrent, Quota},
     validate,
 };
 
@@ -67,6 +96,8 @@ pub struct Ports {
     pub files: Arc<dyn Files>,
     /// What agents remember.
     pub memory: Arc<dyn Memory>,
+    /// The network, programs and servers, for tools.
+    pub reach: Reach,
 }
 
 /// Runs plans for one scope.
@@ -76,6 +107,7 @@ pub struct Engine {
     scope: Scope,
     tenant: TenantRecord,
     limits: Vec<LimitLayer>,
+    concurrent: Arc<Concurrent>,
 }
 
 /// How a run is to be executed.
@@ -95,6 +127,12 @@ pub struct RunOptions {
     pub debugger: Option<Arc<Debugger>>,
     /// What tools give in place of being called, by name: for tests.
     pub stubs: Arc<BTreeMap<String, Value>>,
+    /// Who is asked what only people know. Without anybody the run is put aside when it asks.
+    pub people: Option<Arc<dyn People>>,
+    /// What is known of effects that may have happened, for runs that go on.
+    pub doubts: Arc<Doubts>,
+    /// Answers of models and tools in place of asking them.
+    pub tape: Option<Arc<Tape>>,
 }
 
 /// A finished run.
@@ -104,6 +142,8 @@ pub struct RunReport {
     pub record: RunRecord,
     /// Its journal.
     pub journal: Vec<JournalRow>,
+    /// What people have to answer before it goes on; a run that has ended waits for nothing.
+    pub waiting: Vec<Question>,
 }
 
 impl RunReport {
@@ -123,7 +163,7 @@ impl Engine {
         // What a tenant's configuration says wrong is told where it is set; here it bounds nothing.
         let own = LimitLayer::of_tenant(&tenant.id, &tenant.config).ok().flatten();
         let limits = own.into_iter().collect();
-        Self { ports, scope, tenant, limits }
+        Self { ports, scope, tenant, limits, concurrent: Arc::default() }
     }
 
     /// The same engine within more bounds: no run goes beyond any of them.
@@ -137,12 +177,17 @@ impl Engine {
         &self.limits
     }
 
-    /// The same engine with other models and credentials and an empty memory: nothing leaves the machine in a test, and nothing
-    /// of it stays.
+    /// The same engine with other models and credentials, an empty memory and no way out: nothing leaves the machine in a test,
+    /// and nothing of it stays.
     pub fn for_tests(&self, models: Arc<dyn Models>, secrets: Arc<dyn Secrets>) -> Self {
         let models = memory::offline(models, self.ports.models.clone());
-        let memory = self.ports.memory.blank();
-        Self { ports: Ports { models, secrets, memory, ..self.ports.clone() }, ..self.clone() }
+        let (memory, reach) = (self.ports.memory.blank(), Reach::default());
+        Self { ports: Ports { models, secrets, memory, reach, ..self.ports.clone() }, ..self.clone() }
+    }
+
+    /// The same engine with another workspace and other ways out of it.
+    pub fn at(&self, files: Arc<dyn Files>, reach: Reach) -> Self {
+        Self { ports: Ports { files, reach, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// The outside.
@@ -245,6 +290,18 @@ impl Engine {
         options: RunOptions,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunError> {
+        self.run_as(RunId::from_uuid(self.ports.clock.uuid()), plan, inputs, options, cancel).await
+    }
+
+    /// Runs a plan under an id.
+    async fn run_as(
+        &self,
+        run: RunId,
+        plan: &Arc<Plan>,
+        inputs: Value,
+        options: RunOptions,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunError> {
         if options.depth >= MAX_DEPTH {
             return Err(RunError::new(
                 ErrorKind::BudgetExceeded,
@@ -253,9 +310,43 @@ impl Engine {
         }
         let inputs = validate::with_defaults(&plan.inputs, inputs);
         validate::check(&plan.inputs, &inputs, ErrorKind::ValidationInput, "the inputs")?;
-        let run = RunId::from_uuid(self.ports.clock.uuid());
+        if let Some(done) = self.same_run(run, plan, &inputs).await? {
+            return Ok(done);
+        }
         let begin = Begin { plan: plan.clone(), inputs, run, past: None, options, cancel };
         self.execute(begin).await.map(|(report, _)| report)
+    }
+
+    /// The run that was begun with the same `idempotency_key`, where there is one that has not failed; else this one is the
+    /// run of that key from now on.
+    async fn same_run(&self, run: RunId, plan: &Plan, inputs: &Value) -> Result<Option<RunReport>, RunError> {
+        let Some(key) = &plan.flow.idempotency_key else { return Ok(None) };
+        let tenant = json!({ "id": self.tenant.id, "name": self.tenant.name, "plan": self.tenant.plan });
+        let inputs = validate::with_nulls(&plan.inputs, inputs.clone());
+        let scope = json!({ "inputs": inputs, "tenant": tenant, "user": { "id": self.scope.user } });
+        let value = key.eval(&scope).map_err(|error| RunError::new(ErrorKind::ExpressionFailed, error.message))?;
+        let key = format!("{}run/{}/{}", state::RESERVED, plan.agent.id, journal::digest(&value));
+        let store = &self.ports.store;
+        let Some(known) = store.kv_claim(&key, &json!(run)).await.map_err(store_error)? else { return Ok(None) };
+        let known: Option<RunId> = known.as_str().and_then(|id| id.parse().ok());
+        let record = match known {
+            Some(id) => store.run(id).await.map_err(store_error)?,
+            None => None,
+        };
+        match record {
+            Some(record) if !matches!(record.status, RunStatus::Failed | RunStatus::Cancelled) => {
+                let journal = store.journal(record.id).await.map_err(store_error)?;
+                let waiting = match record.status {
+                    RunStatus::Running => open_questions(&journal),
+                    _ => Vec::new(),
+                };
+                Ok(Some(RunReport { record, journal, waiting }))
+            }
+            _ => {
+                store.kv_set(&key, &json!(run)).await.map_err(store_error)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Executes a run from its first step to its end, whatever its past.
@@ -274,12 +365,21 @@ impl Engine {
                 Arc::new(plan)
             }
         };
+        let (store, clock) = (self.ports.store.clone(), self.ports.clock.clone());
+        let quota = Quota::new(store, clock, plan.agent.id.clone(), plan.rates.clone());
+        let most = plan.rates.concurrent.filter(|_| mode != Some(Mode::Replay));
+        let _entered = self.concurrent.enter(&plan.agent.id, most)?;
+        if !matches!(mode, Some(Mode::Replay | Mode::Resume)) {
+            quota.begin_run().await?;
+        }
         let passage = Passage {
             run,
             limits: plan.limits.clone(),
+            quota: quota.clone(),
             observer: options.observer.clone(),
             cancel: cancel.clone(),
             past,
+            tape: options.tape.clone(),
         };
         let gate = Gate::new(self.ports.store.clone(), self.ports.clock.clone(), passage);
         gate.begin(&Record::RunStarted {
@@ -288,7 +388,7 @@ impl Engine {
             version: plan.agent.version.to_string(),
             spec_digest: plan.digest.clone(),
             inputs: inputs.clone(),
-            outline: outline(&plan),
+            outline: outline::of(&plan),
         });
         let started_at = gate.started_at();
         if !matches!(mode, Some(Mode::Replay | Mode::Resume)) {
@@ -304,37 +404,39 @@ impl Engine {
         }
         gate.tell(RunEvent::Started { run, agent: plan.agent.id.to_string(), version: plan.agent.version.to_string() });
 
+        let inputs = Arc::new(inputs);
         let mut execution = Execution {
             engine: self.clone(),
             plan: plan.clone(),
             gate: Arc::new(gate),
             options,
             started_at,
+            given: inputs.clone(),
             inputs,
-            state: plan.state.clone(),
-            steps: Map::new(),
-            locals: Map::new(),
+            state: Arc::new(plan.state.clone()),
+            steps: Arc::default(),
+            known: Arc::default(),
+            locals: Arc::default(),
             thread: MAIN,
-        };
-        let wall = execution.time(plan.limits.wall);
-        let result = {
-            let body = execution.body();
-            tokio::pin!(body);
-            tokio::select! {
-                result = &mut body => result,
-                () = tokio::time::sleep(wall) => {
-                    // The effect in progress sees the token and cleans up; the gate leaves behind one that does not.
-                    cancel.cancel();
-                    let _ = body.await;
-                    Err(RunError::new(
-                        ErrorKind::BudgetExceeded,
-                        format!("the run took longer than {} seconds", plan.limits.wall.as_secs_f64()),
-                    )
-                    .with_help("raise governance.security.resource_limits.max_wall"))
-                }
-            }
+            writes: None,
+            late: Arc::default(),
+            done: Vec::new(),
+            internal: VecDeque::new(),
+            heard: 0,
+            in_hook: false,
+            sources: Arc::default(),
         };
         let gate = execution.gate.clone();
+        let wall = Some(execution.time(plan.limits.wall)).filter(|_| !gate.is_replay());
+        let seconds = plan.limits.wall.as_secs_f64();
+        let late = RunError::new(ErrorKind::BudgetExceeded, format!("the run took longer than {seconds} seconds"))
+            .with_help("raise governance.security.resource_limits.max_wall");
+        let result = within(&gate, wall, late, boxed(|| execution.body())).await;
+        let result = match result {
+            Err(error) => Err(boxed(|| execution.undo(0, error)).await),
+            done => done,
+        };
+        self.ports.reach.mcp.close(run).await;
         let report = execution.finish(result).await?;
         Ok((report, gate.drift()))
     }
@@ -358,13 +460,32 @@ struct Execution {
     gate: Arc<Gate>,
     options: RunOptions,
     started_at: DateTime<Utc>,
-    inputs: Value,
-    state: Value,
-    steps: Map<String, Value>,
+    /// The inputs as the caller gave them.
+    given: Arc<Value>,
+    /// The inputs as guardrails let them through.
+    inputs: Arc<Value>,
+    state: Arc<Value>,
+    steps: Arc<Map<String, Value>>,
+    /// The steps that were known when the branch began.
+    known: Arc<Map<String, Value>>,
     /// Names that exist in a part of the steps only: the item of a map, the number of a round, an error.
-    locals: Map<String, Value>,
+    locals: Arc<Map<String, Value>>,
     /// The debugger's number for this branch.
     thread: ThreadId,
+    /// What a branch wrote to the state, in order.
+    writes: Option<Vec<(String, Value)>>,
+    /// What hooks around requests and calls wrote, until the step is over.
+    late: Arc<Mutex<Vec<(String, Value)>>>,
+    /// What has been done and can be undone, in order.
+    done: Vec<Undo>,
+    /// Events that the run told itself and that nobody has taken up yet.
+    internal: VecDeque<Event>,
+    /// The number of the last event of others that was heard.
+    heard: u64,
+    /// Whether this is a hook.
+    in_hook: bool,
+    /// What servers, services and agents have said of their tools.
+    sources: Arc<tools::sources::Sources>,
 }
 
 /// Longer than anybody looks at a run that stands still.
@@ -376,17 +497,35 @@ impl Execution {
         if let Some(debugger) = &self.options.debugger {
             debugger.begin(&plan.agent.name, self.scope());
         }
-        if let Some(part) = plan.unsupported.first() {
-            return Err(RunError::unsupported(format!("`{part}`")));
+        for server in plan.mcp_servers.iter().filter(|server| server.eager) {
+            self.server_tools(server).await?;
         }
-        let output = match &plan.behavior {
-            BehaviorPlan::Chat { max_iterations } => self.chat(*max_iterations).await?,
-            BehaviorPlan::Steps(steps) => self.run_steps(steps).await?,
-            BehaviorPlan::Unsupported(kind) => return Err(RunError::unsupported(format!("a `{kind}`"))),
+        self.take_up_state().await?;
+        self.inputs = Arc::new(boxed(|| self.guard(GuardrailPoint::Input, "inputs", (*self.inputs).clone())).await?);
+        let hooks = &plan.flow.hooks;
+        boxed(|| self.hook(&hooks.before_run, "before_run/".into(), "step", Value::Null)).await?;
+        let flow = match &plan.behavior {
+            BehaviorPlan::Chat { max_iterations } => boxed(|| self.chat(*max_iterations)).await.map(Flow::Next),
+            BehaviorPlan::Steps(steps) => self.run_steps(steps).await,
+            BehaviorPlan::Machine(machine) => boxed(|| self.machine(machine)).await,
+            BehaviorPlan::Graph(graph) => boxed(|| self.graph(graph)).await,
+        };
+        let output = match flow {
+            Ok(Flow::Next(value) | Flow::Return(value)) => Ok(value),
+            Ok(Flow::Goto(target)) => Err(together::lost(&target)),
+            Err(error) => Err(error),
+        };
+        let seen = json!({ "output": output.as_ref().ok(), "error": output.as_ref().err().map(error_value) });
+        boxed(|| self.hook(&hooks.after_run, "after_run/".into(), "step", seen)).await?;
+        let output = {
+            let output = output?;
+            boxed(|| self.guard(GuardrailPoint::Output, "outputs", output)).await?
         };
         if let Some(schema) = &plan.outputs {
             validate::check(schema, &output, ErrorKind::ValidationOutput, "the outputs")?;
         }
+        self.keep_state().await?;
+        self.gate.flush().await?;
         Ok(output)
     }
 
@@ -398,6 +537,11 @@ impl Execution {
     /// Records the end. A store that fails here turns a success into an error: a result nobody can find again is none.
     async fn finish(self, result: Result<Value, RunError>) -> Result<RunReport, RunError> {
         let usage = self.gate.usage();
+        if let Some(waiting) = self.gate.questions() {
+            self.gate.flush().await?;
+            self.gate.tell(RunEvent::PutAside { waiting: waiting.clone() });
+            return Ok(self.report(RunStatus::Running, None, None, waiting));
+        }
         let (status, output, error) = match result {
             Ok(output) => (RunStatus::Succeeded, Some(output), None),
             Err(error) if error.kind == ErrorKind::Cancelled => (RunStatus::Cancelled, None, Some(error)),
@@ -412,33 +556,43 @@ impl Execution {
             (Err(store), None) => (RunStatus::Failed, Some(store)),
             (Err(_), Some(error)) => (status, Some(error)),
         };
-        let journal = self.gate.rows();
+        let output = if error.is_none() { output } else { None };
+        Ok(self.report(status, output, error, Vec::new()))
+    }
+
+    fn report(
+        self,
+        status: RunStatus,
+        output: Option<Value>,
+        error: Option<RunError>,
+        waiting: Vec<Question>,
+    ) -> RunReport {
         let record = RunRecord {
             id: self.gate.run(),
             agent: self.plan.agent.id.clone(),
             version: self.plan.agent.version.clone(),
             spec_digest: self.plan.digest.clone(),
             status,
-            inputs: self.inputs,
-            output: if error.is_none() { output } else { None },
+            inputs: Arc::unwrap_or_clone(self.given),
+            output,
             error,
-            usage,
+            usage: self.gate.usage(),
             parent: self.options.parent,
             session: self.engine.scope.session,
             started_by: self.engine.scope.user.clone(),
             started_at: self.started_at,
-            ended_at: Some(self.engine.ports.clock.now()),
+            ended_at: (status != RunStatus::Running).then(|| self.engine.ports.clock.now()),
         };
-        Ok(RunReport { record, journal })
+        RunReport { record, journal: self.gate.rows(), waiting }
     }
 
     /// The roots that templates and expressions see.
     fn scope(&self) -> Value {
         let engine = &self.engine;
         let mut scope = json!({
-            "inputs": validate::with_nulls(&self.plan.inputs, self.inputs.clone()),
-            "state": self.state,
-            "steps": self.steps,
+            "inputs": validate::with_nulls(&self.plan.inputs, (*self.inputs).clone()),
+            "state": *self.state,
+            "steps": *self.steps,
             "tenant": { "id": engine.tenant.id, "name": engine.tenant.name, "plan": engine.tenant.plan },
             "agent": {
                 "id": self.plan.agent.id, "version": self.plan.agent.version, "name": self.plan.agent.name,
@@ -454,42 +608,6 @@ impl Execution {
             roots.extend(self.locals.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         scope
-    }
-}
-
-/// The steps of a plan as the journal's first record lists them.
-fn outline(plan: &Plan) -> Vec<OutlineStep> {
-    fn steps(list: &[StepPlan], prefix: &str) -> Vec<OutlineStep> {
-        list.iter()
-            .map(|step| {
-                let address = format!("{prefix}{}", step.name);
-                let branch = |body: Body<'_>| OutlineBranch {
-                    label: body.label.to_owned(),
-                    steps: steps(body.steps, &body.segment.prefix(&address)),
-                };
-                let branches = step.bodies().into_iter().map(branch).collect();
-                OutlineStep {
-                    address,
-                    name: step.name.clone(),
-                    kind: step.kind.keyword().into(),
-                    line: step.line + 1,
-                    branches,
-                }
-            })
-            .collect()
-    }
-    match &plan.behavior {
-        BehaviorPlan::Chat { .. } => {
-            vec![OutlineStep {
-                address: "chat".into(),
-                name: "chat".into(),
-                kind: "llm".into(),
-                line: 1,
-                branches: Vec::new(),
-            }]
-        }
-        BehaviorPlan::Steps(list) => steps(list, ""),
-        BehaviorPlan::Unsupported(_) => Vec::new(),
     }
 }
 

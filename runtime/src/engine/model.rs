@@ -1,20 +1,16 @@
 //! One request to a model: the adapter is found, the credential resolved, the answer priced.
 
-use std::time::Duration;
-
 use aikit_core::{ErrorKind, RunError, record::Usage};
 use aikit_spec::{
-    plan::{ModelParametersPlan, ModelPlan, SecretSource},
+    agent::Reasoning,
+    plan::{ModelPlan, SecretSource},
     words::environment,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::Ports;
-use crate::ports::{Message, ModelDelta, ModelParameters, ModelRequest, ModelResponse, ToolSpec};
-
-/// How long a model named only by `provider/model` may take.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+use super::{Ports, retry};
+use crate::ports::{Effort, Message, ModelDelta, ModelParameters, ModelRequest, ModelResponse, OutputForm, ToolSpec};
 
 /// Builds a request. The credential is not resolved yet, so the request can be journalled as it is.
 pub(super) fn request(
@@ -24,6 +20,13 @@ pub(super) fn request(
     output_schema: Option<Value>,
 ) -> ModelRequest {
     let p = &model.parameters;
+    let effort = |reasoning| match reasoning {
+        Reasoning::Off => Effort::Off,
+        Reasoning::Low => Effort::Low,
+        Reasoning::Medium => Effort::Medium,
+        Reasoning::High => Effort::High,
+    };
+    let bound = model.retry.as_ref().and_then(|retry| retry.request_timeout);
     ModelRequest {
         provider: model.provider.clone(),
         model: model.model.clone(),
@@ -31,14 +34,22 @@ pub(super) fn request(
         messages,
         tools,
         output_schema,
+        output_form: OutputForm::Native,
+        tool_choice: None,
         parameters: ModelParameters {
             temperature: p.temperature,
             top_p: p.top_p,
             max_tokens: p.max_tokens,
             stop: p.stop.clone(),
             seed: p.seed,
+            top_k: p.top_k,
+            reasoning: p.reasoning.map(effort),
+            presence_penalty: p.penalties.presence,
+            frequency_penalty: p.penalties.frequency,
+            repetition_penalty: p.penalties.repetition,
         },
-        timeout: model.timeout,
+        extra: model.extra.clone(),
+        timeout: bound.map_or(model.timeout, |bound| bound.min(model.timeout)),
         api_key: None,
     }
 }
@@ -52,7 +63,11 @@ pub(super) async fn call(
     cancel: &CancellationToken,
 ) -> Result<(ModelResponse, Usage), RunError> {
     let provider = ports.models.provider(&model.provider).ok_or_else(|| {
-        RunError::new(ErrorKind::ProviderInvalid, format!("there is no model provider `{}`", model.provider))
+        let message = match ports.models.embedder(&model.provider) {
+            Some(_) => format!("`{}` turns texts into vectors and answers nothing", model.provider),
+            None => format!("there is no model provider `{}`", model.provider),
+        };
+        RunError::new(ErrorKind::ProviderInvalid, message)
             .with_help(format!("known providers: {}", ports.models.names().join(", ")))
     })?;
     if let Some(source) = &model.secret {
@@ -73,10 +88,8 @@ pub(super) async fn call(
     };
     let response =
         provider.generate(&request, &mut sink, cancel).await.map_err(|failure| match failure.retry_after {
-            Some(wait) if failure.error.help.is_none() => {
-                failure.error.with_help(format!("the provider asks to wait {} seconds", wait.as_secs()))
-            }
-            _ => failure.error,
+            Some(wait) => retry::asked_to_wait(failure.error, wait),
+            None => failure.error,
         })?;
     let mut usage = response.usage;
     super::cost(&mut usage, model.pricing);
@@ -89,19 +102,10 @@ pub(crate) fn by_name(name: &str) -> Result<ModelPlan, RunError> {
         RunError::new(ErrorKind::ProviderInvalid, format!("`{name}` is not a model"))
             .with_help("write `provider/model`, for example `ollama/qwen3` or `scripted/auto`")
     })?;
-    Ok(ModelPlan { provider: provider.into(), model: model.into(), ..scripted() })
+    Ok(ModelPlan::new(provider, model))
 }
 
 /// The simulated model that needs nothing.
 pub(crate) fn scripted() -> ModelPlan {
-    ModelPlan {
-        provider: "scripted".into(),
-        model: "auto".into(),
-        base_url: None,
-        secret: None,
-        parameters: ModelParametersPlan::default(),
-        timeout: DEFAULT_TIMEOUT,
-        pricing: None,
-        range: Default::default(),
-    }
+    ModelPlan::new("scripted", "auto")
 }

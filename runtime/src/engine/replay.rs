@@ -13,11 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Begin, Engine, RunOptions, RunReport};
 use crate::{
+    cassette::Cassette,
     gate::store_error,
     journal,
     past::{Drift, Mode, Past},
     validate,
 };
+
+/// Among how many of the newest runs those are looked for that a run called.
+const CALLED: u32 = 1000;
 
 /// A replayed run.
 #[derive(Debug, Clone)]
@@ -55,6 +59,21 @@ impl Engine {
                 .with_help("restore the database from a backup; the run's result is still listed")
         })?;
         Ok((record, rows))
+    }
+
+    /// What the journal of a run, and those of the runs that it called, hold of answers.
+    pub async fn cassette(&self, run: RunId) -> Result<Cassette, RunError> {
+        let mut cassette = Cassette::default();
+        let mut open = vec![run];
+        while let Some(run) = open.pop() {
+            let (_, rows) = self.recorded(run).await?;
+            cassette.entries.extend(Cassette::of(&rows).entries);
+            if rows.iter().any(|row| row.kind == "effect.started.agent") {
+                let runs = self.ports.store.runs(None, CALLED).await.map_err(store_error)?;
+                open.extend(runs.iter().filter(|other| other.parent == Some(run)).map(|other| other.id));
+            }
+        }
+        Ok(cassette)
     }
 
     /// The document that a run ran, if it is stored unchanged.
@@ -99,12 +118,11 @@ impl Engine {
     }
 
     /// Goes on with a run whose process ended before it did. Effects that came back are not performed again; one that
-    /// changes something and may have happened stops the run, unless `repeat` allows it.
+    /// changes something and may have happened stops the run, unless [`RunOptions::doubts`] says what is to be done.
     pub async fn resume(
         &self,
         run: RunId,
         plan: Option<Arc<Plan>>,
-        repeat: bool,
         options: RunOptions,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunError> {
@@ -120,10 +138,9 @@ impl Engine {
             Some(plan) => plan,
             None => self.plan_of_run(&record, true).await?,
         };
-        let past = Past::new(Mode::Resume, rows, u64::MAX);
-        if let Some(error) = past.doubtful().filter(|_| !repeat) {
-            return Err(error);
-        }
+        self.settle_children(run, &rows, &options.doubts).await?;
+        let mut past = Past::new(Mode::Resume, rows, u64::MAX);
+        past.settle(&options.doubts)?;
         let begin = Begin {
             plan,
             inputs: record.inputs.clone(),

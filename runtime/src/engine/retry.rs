@@ -4,21 +4,60 @@ use std::time::Duration;
 
 use aikit_core::{ErrorKind, RunError, RunId};
 use aikit_spec::{agent::Jitter, plan::RetryPlan};
+use serde_json::{Map, Value, json};
 
-use crate::journal::digest_text;
+use crate::{gate::Gate, journal::digest_text};
+
+/// Where an error's detail holds what the other side asks to wait, in milliseconds.
+const RETRY_AFTER: &str = "retry_after_ms";
+
+/// An error of somebody who asks to wait. The detail is recorded with the error, so that a replay knows it as well.
+pub(crate) fn asked_to_wait(mut error: RunError, wait: Duration) -> RunError {
+    let mut detail = match error.detail.take() {
+        Some(Value::Object(detail)) => detail,
+        Some(other) => Map::from_iter([("detail".to_owned(), other)]),
+        None => Map::new(),
+    };
+    detail.insert(RETRY_AFTER.to_owned(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+    if error.help.is_none() {
+        error.help = Some(format!("the provider asks to wait {} seconds", wait.as_secs()));
+    }
+    error.with_detail(Value::Object(detail))
+}
+
+fn asked(error: &RunError) -> Option<Duration> {
+    error.detail.as_ref()?.get(RETRY_AFTER)?.as_u64().map(Duration::from_millis)
+}
+
+/// Waits before another attempt; what is replayed does not wait.
+pub(super) async fn wait(gate: &Gate, pause: Duration) -> Result<(), RunError> {
+    if !gate.waits() {
+        return Ok(());
+    }
+    tokio::select! {
+        () = tokio::time::sleep(pause) => Ok(()),
+        () = gate.cancel().cancelled() => Err(RunError::cancelled()),
+    }
+}
 
 /// Whether an error is worth another attempt. A refused credential, a tenant's wall and a cancellation never are.
 pub(super) fn worth_it(retry: &RetryPlan, error: &RunError) -> bool {
     let never = matches!(error.kind, ErrorKind::ProviderAuth | ErrorKind::TenantIsolation | ErrorKind::Cancelled);
     let wanted = match retry.on.as_slice() {
-        [] => error.kind.is_retryable(),
+        [] => error.kind.is_retryable() || super::tools::may_pass(error),
         globs => globs.iter().any(|glob| glob.matches(error.kind.code())),
     };
     wanted && !never
 }
 
-/// How long to wait behind attempt `attempt` (from 1). The spread follows from the run, so that a replay waits alike.
-pub(super) fn pause(retry: &RetryPlan, run: RunId, address: &str, attempt: u32) -> Duration {
+/// How long to wait behind attempt `attempt` (from 1), which failed with `error`. The spread follows from the run, so that a
+/// replay waits alike.
+pub(super) fn pause(retry: &RetryPlan, run: RunId, address: &str, attempt: u32, error: &RunError) -> Duration {
+    let least = asked(error).filter(|_| retry.respect_retry_after).unwrap_or_default();
+    spread(retry, run, address, attempt).max(least)
+}
+
+fn spread(retry: &RetryPlan, run: RunId, address: &str, attempt: u32) -> Duration {
     let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
     let longest = retry.max_delay.as_secs_f64();
     let full = (retry.initial_delay.as_secs_f64() * retry.backoff.powi(exponent)).min(longest);
@@ -46,7 +85,23 @@ mod tests {
             max_delay: Duration::from_secs(5),
             backoff: 2.0,
             jitter,
+            request_timeout: None,
+            respect_retry_after: true,
         }
+    }
+
+    fn pause(retry: &RetryPlan, run: RunId, address: &str, attempt: u32) -> Duration {
+        super::pause(retry, run, address, attempt, &RunError::new(ErrorKind::ProviderTimeout, "x"))
+    }
+
+    #[test]
+    fn a_provider_that_asks_to_wait_is_listened_to() {
+        let error = asked_to_wait(RunError::new(ErrorKind::ProviderRateLimit, "x"), Duration::from_millis(7500));
+        assert_eq!(error.help.as_deref(), Some("the provider asks to wait 7 seconds"));
+        let (run, polite) = (RunId::generate(), plan(Jitter::None));
+        assert_eq!(super::pause(&polite, run, "a", 1, &error), Duration::from_millis(7500));
+        let deaf = RetryPlan { respect_retry_after: false, ..polite };
+        assert_eq!(super::pause(&deaf, run, "a", 1, &error), Duration::from_secs(1));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Executes steps in order.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use aikit_core::{ErrorKind, Place, RunError};
 use aikit_spec::{
     EvalError,
-    plan::{BodySegment, Dynamic, ErrorAction, MemoryTool, StepKind, StepPlan, ToolKind, ToolPlan},
+    agent::OnStepError,
+    plan::{BodySegment, Dynamic, ErrorAction, MemoryTool, ScriptPlan, StepKind, StepPlan, ToolKind, ToolPlan},
     template::Template,
 };
 use serde_json::{Map, Value, json};
@@ -14,20 +15,21 @@ use super::{
     Execution,
     bodies::{Items, Rounds},
     conversation::Conversation,
-    host::RunHost,
     retry,
+    state::{RESERVED, storage},
+    tools::sources::unknown,
 };
 use crate::{
     debug::StepSite,
     event::RunEvent,
-    gate::Effect,
-    journal::{EffectKind, Record, SideEffect, StepStatus},
-    ports::{HostCalls, Role},
+    gate::{Effect, Gate, store_error},
+    journal::{EffectKind, Record, SideEffect, StepStatus, digest, digest_text},
+    ports::Role,
     validate,
 };
 
 /// What steps read of an error.
-fn error_value(error: &RunError) -> Value {
+pub(super) fn error_value(error: &RunError) -> Value {
     json!({ "code": error.code(), "message": error.message })
 }
 
@@ -38,16 +40,40 @@ pub(super) enum Flow {
     Next(Value),
     /// A `return` ended the run.
     Return(Value),
+    /// It goes on with this step, of a list further out.
+    Goto(String),
+}
+
+/// A future on the heap, made in a frame of its own: many kinds of work in one function would make one deep stack.
+#[inline(never)]
+pub(super) fn boxed<'a, F: Future + Send + 'a>(
+    make: impl FnOnce() -> F,
+) -> Pin<Box<dyn Future<Output = F::Output> + Send + 'a>> {
+    Box::pin(make())
+}
+
+/// Does the work of a part of the run. When its time is over the part is ended, and what it was doing comes back with `why`.
+pub(super) async fn within<T>(gate: &Gate, limit: Option<Duration>, why: RunError, work: impl Future<Output = T>) -> T {
+    let Some(limit) = limit else { return work.await };
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => done,
+        () = tokio::time::sleep(limit) => {
+            gate.end_part(why);
+            work.await
+        }
+    }
 }
 
 impl Execution {
-    /// Runs the plan's steps. The result is what `return` gave, else the last output.
-    pub(super) async fn run_steps(&mut self, steps: &[StepPlan]) -> Result<Value, RunError> {
-        let flow = self.sequence(steps, "").await?;
-        self.gate.flush().await?;
-        Ok(match flow {
-            Flow::Next(value) | Flow::Return(value) => value,
-        })
+    /// Runs the plan's steps.
+    pub(super) async fn run_steps(&mut self, steps: &[StepPlan]) -> Result<Flow, RunError> {
+        let plan = self.plan.clone();
+        match &plan.flow.after {
+            Some(after) => boxed(move || self.by_needs(steps, after)).await,
+            None => self.sequence(steps, "").await,
+        }
     }
 
     pub(super) fn sequence<'a>(
@@ -56,12 +82,17 @@ impl Execution {
         prefix: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Flow, RunError>> + Send + 'a>> {
         Box::pin(async move {
-            let mut last = Value::Null;
-            for step in steps {
+            let (mut last, mut at) = (Value::Null, 0);
+            while let Some(step) = steps.get(at) {
                 let address = format!("{prefix}{}", step.name);
+                at += 1;
                 match self.step(step, &address).await? {
                     Some(Flow::Next(value)) => last = value,
                     Some(Flow::Return(value)) => return Ok(Flow::Return(value)),
+                    Some(Flow::Goto(target)) => match steps.iter().position(|step| step.name == target) {
+                        Some(place) => at = place,
+                        None => return Ok(Flow::Goto(target)),
+                    },
                     None => {}
                 }
             }
@@ -70,10 +101,8 @@ impl Execution {
     }
 
     /// Runs one step; `None` when its condition does not hold.
-    async fn step(&mut self, step: &StepPlan, address: &str) -> Result<Option<Flow>, RunError> {
-        if self.gate.cancel().is_cancelled() {
-            return Err(RunError::cancelled());
-        }
+    pub(super) async fn step(&mut self, step: &StepPlan, address: &str) -> Result<Option<Flow>, RunError> {
+        self.gate.go_on(address)?;
         self.gate.count_step()?;
         if let Some(when) = &step.when {
             let holds = when.holds(&self.scope()).map_err(|e| self.locate(step, self.expression_error(e)))?;
@@ -86,10 +115,8 @@ impl Execution {
                     state: None,
                 });
                 self.gate.tell(RunEvent::StepEnded { address: address.into(), status: StepStatus::Skipped });
-                self.steps.insert(
-                    step.name.clone(),
-                    json!({ "output": null, "status": "skipped", "error": null, "attempts": 0 }),
-                );
+                let skipped = json!({ "output": null, "status": "skipped", "error": null, "attempts": 0 });
+                Arc::make_mut(&mut self.steps).insert(step.name.clone(), skipped);
                 return Ok(None);
             }
         }
@@ -97,41 +124,88 @@ impl Execution {
             debugger.step(self.thread, self.site(step, address)).await?;
         }
         self.step_started(address, step.kind.keyword());
-        let before = self.state.clone();
-        let (result, attempts) = self.attempts(step, address).await;
+        let (before, mark) = (self.state.clone(), self.done.len());
+        let (result, attempts) = match self.before(step, address).await {
+            Ok(()) => boxed(|| self.attempts(step, address)).await,
+            Err(error) => (Err(error), 0),
+        };
         let result = result.map_err(|e| self.locate(step, e));
         let (result, error) = match result {
-            Err(error) => match self.failed(step, address, &error).await {
+            Err(error) => match self.failed(step, address, mark, &error).await {
                 None => (Err(error), None),
                 Some(handled) => (handled.map_err(|e| self.locate(step, e)), Some(error)),
             },
             done => (done, None),
         };
-        let state = (self.state != before).then(|| self.state.clone());
+        let result = self.behind(step, address, result).await;
+        let state = (!Arc::ptr_eq(&self.state, &before) && self.state != before).then(|| (*self.state).clone());
+        let known = |status: &str, output: &Value, error: Option<&RunError>| json!({ "output": output, "status": status, "error": error.map(error_value), "attempts": attempts });
         let flow = match result {
             Ok(flow) => flow,
             Err(error) => {
                 self.step_ended(address, &Err(error.clone()), state);
-                return Err(error);
+                let goes_on = self.plan.flow.on_error == Some(OnStepError::Continue) && !address.contains('/');
+                if !goes_on || error.kind == ErrorKind::Cancelled || self.gate.ended().is_some() {
+                    return Err(error);
+                }
+                let known = known("failed", &Value::Null, Some(&error));
+                Arc::make_mut(&mut self.steps).insert(step.name.clone(), known);
+                return Ok(None);
             }
         };
-        let (Flow::Next(value) | Flow::Return(value)) = &flow;
-        self.record_end(address, StepStatus::Done, Some(value.clone()), error.clone(), state);
-        if let Flow::Next(value) = &flow {
-            let error = error.as_ref().map(error_value);
-            self.steps.insert(
-                step.name.clone(),
-                json!({ "output": value, "status": "done", "error": error, "attempts": attempts }),
-            );
+        match &flow {
+            Flow::Goto(_) => {
+                self.record_end(address, StepStatus::Failed, None, error.clone(), state);
+                let known = known("failed", &Value::Null, error.as_ref());
+                Arc::make_mut(&mut self.steps).insert(step.name.clone(), known);
+            }
+            Flow::Next(value) | Flow::Return(value) => {
+                self.record_end(address, StepStatus::Done, Some(value.clone()), error.clone(), state);
+                if error.is_none() {
+                    self.remember(step, address, value);
+                }
+                let known = known("done", value, error.as_ref());
+                Arc::make_mut(&mut self.steps).insert(step.name.clone(), known);
+            }
         }
         Ok(Some(flow))
+    }
+
+    /// The hooks before a step.
+    async fn before(&mut self, step: &StepPlan, address: &str) -> Result<(), RunError> {
+        let plan = self.plan.clone();
+        let seen = json!({ "name": step.name, "kind": step.kind.keyword() });
+        boxed(|| self.hook(&plan.flow.hooks.before_step, format!("{address}/before_step/"), "step", seen)).await
+    }
+
+    /// The hooks behind a step.
+    async fn behind(
+        &mut self,
+        step: &StepPlan,
+        address: &str,
+        result: Result<Flow, RunError>,
+    ) -> Result<Flow, RunError> {
+        let plan = self.plan.clone();
+        if plan.flow.hooks.after_step.is_empty() {
+            return result;
+        }
+        let (output, status) = match &result {
+            Ok(Flow::Next(value) | Flow::Return(value)) => (value.clone(), "done"),
+            Ok(Flow::Goto(_)) | Err(_) => (Value::Null, "failed"),
+        };
+        let error = result.as_ref().err().map(error_value);
+        let seen = json!({
+            "name": step.name, "kind": step.kind.keyword(), "output": output, "status": status, "error": error,
+        });
+        boxed(|| self.hook(&plan.flow.hooks.after_step, format!("{address}/after_step/"), "step", seen)).await?;
+        result
     }
 
     /// Works on a step until it succeeds or no attempt is left; gives the number of attempts as well.
     async fn attempts(&mut self, step: &StepPlan, address: &str) -> (Result<Flow, RunError>, u32) {
         let mut attempt = 1;
         loop {
-            let before = self.state.clone();
+            let (before, mark) = (self.state.clone(), self.done.len());
             let error = match self.bounded(step, address).await {
                 Ok(flow) => return (Ok(flow), attempt),
                 Err(error) => error,
@@ -141,15 +215,16 @@ impl Execution {
             }) else {
                 return (Err(error), attempt);
             };
+            let error = boxed(|| self.undo(mark, error)).await;
             self.state = before;
-            let pause = retry::pause(retry, self.gate.run(), address, attempt);
+            let pause = retry::pause(retry, self.gate.run(), address, attempt, &error);
             self.gate.record(&Record::StepRetried { address: address.into(), attempt, error });
             self.gate.tell(RunEvent::StepRetried { address: address.into(), attempt, pause });
-            if !self.gate.is_replay() {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.gate.cancel().cancelled() => return (Err(RunError::cancelled()), attempt),
-                }
+            if let Err(stopped) = retry::wait(&self.gate, pause).await {
+                return (Err(stopped), attempt);
+            }
+            if let Err(stopped) = self.gate.go_on(address) {
+                return (Err(stopped), attempt);
             }
             attempt += 1;
         }
@@ -168,56 +243,52 @@ impl Execution {
         }
     }
 
-    async fn failed(&mut self, step: &StepPlan, address: &str, error: &RunError) -> Option<Result<Flow, RunError>> {
+    async fn failed(
+        &mut self,
+        step: &StepPlan,
+        address: &str,
+        mark: usize,
+        error: &RunError,
+    ) -> Option<Result<Flow, RunError>> {
         if let Some(debugger) = self.options.debugger.clone()
             && let Err(stopped) = debugger.failed(self.thread, address, error).await
         {
             return Some(Err(stopped));
         }
-        self.handle(step, address, error).await
+        self.handle(step, address, mark, error).await
     }
 
-    /// What the document says is to be done with an error; `None` when nothing fits.
-    async fn handle(&mut self, step: &StepPlan, address: &str, error: &RunError) -> Option<Result<Flow, RunError>> {
-        if error.kind == ErrorKind::Cancelled {
+    /// What the document says is to be done with an error; `None` when nothing fits. What the step has done is undone before.
+    async fn handle(
+        &mut self,
+        step: &StepPlan,
+        address: &str,
+        mark: usize,
+        error: &RunError,
+    ) -> Option<Result<Flow, RunError>> {
+        if error.kind == ErrorKind::Cancelled || self.gate.ended().is_some() {
             return None;
         }
         let case = step.on_error.iter().find(|case| case.matches.matches(error.code()))?;
-        let outer = self.locals.insert("error".into(), error_value(error));
+        boxed(|| self.undo(mark, error.clone())).await;
+        let outer = self.locals.clone();
+        Arc::make_mut(&mut self.locals).insert("error".into(), error_value(error));
         let handled = match &case.then {
             ErrorAction::Use(value) => self.resolve(value, &self.scope()).map(Flow::Next),
             ErrorAction::Raise(code, message) => Err(match self.raise(code, message.as_ref(), &self.scope()) {
                 Ok(error) | Err(error) => error,
             }),
-            ErrorAction::Unsupported(what) => Err(RunError::unsupported(format!("`on_error.{what}`"))),
+            ErrorAction::Goto(target) => Ok(Flow::Goto(target.clone())),
             ErrorAction::Do(steps) => self.sequence(steps, &BodySegment::Named("error").prefix(address)).await,
         };
-        match outer {
-            Some(outer) => self.locals.insert("error".into(), outer),
-            None => self.locals.remove("error"),
-        };
+        self.locals = outer;
         Some(handled)
     }
 
     /// The step's work within its timeout, its output checked, its `save` applied.
     async fn bounded(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
-        let flow = match step.timeout {
-            None => self.work(step, address).await?,
-            Some(limit) => match tokio::time::timeout(self.time(limit), self.work(step, address)).await {
-                Ok(flow) => flow?,
-                Err(_) => {
-                    let kind = match step.kind {
-                        StepKind::Llm { .. } => ErrorKind::ProviderTimeout,
-                        StepKind::Script(_) => ErrorKind::ScriptLimit,
-                        _ => ErrorKind::ToolTimeout,
-                    };
-                    return Err(RunError::new(
-                        kind,
-                        format!("step `{}` took longer than its timeout of {} seconds", step.name, limit.as_secs_f64()),
-                    ));
-                }
-            },
-        };
+        let flow = self.timed(step, address).await?;
+        self.write_late(address).await?;
         if let Flow::Next(output) = &flow {
             if let Some(schema) = &step.output {
                 let what = format!("the outputs of step `{}`", step.name);
@@ -228,13 +299,77 @@ impl Execution {
                 scope["output"] = output.clone();
                 for (path, expr) in &step.save {
                     let value = expr.eval(&scope).map_err(|e| self.expression_error(e))?;
-                    self.write_state(path, value)?;
+                    boxed(|| self.write_state(address, path, value)).await?;
                 }
             }
         }
         Ok(flow)
     }
 
+    /// A part of the run that can be ended by itself begins; gives the gate of what is around it.
+    pub(super) fn enter_part(&mut self) -> Arc<Gate> {
+        let part = Arc::new(self.gate.part());
+        std::mem::replace(&mut self.gate, part)
+    }
+
+    /// The step's work, ended when its time is over. In a replay time does not pass: what was broken off stands in the
+    /// journal.
+    async fn timed(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
+        let Some(limit) = step.timeout.filter(|_| !self.gate.is_replay()) else {
+            return boxed(move || self.cached(step, address)).await;
+        };
+        let kind = match step.kind {
+            StepKind::Llm { .. } => ErrorKind::ProviderTimeout,
+            StepKind::Script(_) => ErrorKind::ScriptLimit,
+            StepKind::Human(_) => ErrorKind::HumanTimeout,
+            _ => ErrorKind::ToolTimeout,
+        };
+        let seconds = limit.as_secs_f64();
+        let message = format!("step `{}` took longer than its timeout of {seconds} seconds", step.name);
+        let limit = Some(self.time(limit));
+        let outer = self.enter_part();
+        let gate = self.gate.clone();
+        let done = within(&gate, limit, RunError::new(kind, message), boxed(|| self.cached(step, address))).await;
+        self.gate = outer;
+        done
+    }
+
+    /// The step's output, from an earlier run where it is kept.
+    async fn cached(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
+        let Some(cache) = &step.cache else { return self.work(step, address).await };
+        let scope = self.scope();
+        let key = match &cache.key {
+            Some(key) => key.render_text(&scope).map_err(|e| self.expression_error(e))?,
+            None => digest(&json!([*self.inputs, *self.state, *self.steps, *self.locals])),
+        };
+        let key = format!("{RESERVED}cache/{}/{address}/{}", self.plan.agent.id, digest_text(&key));
+        let (store, clock) = (self.engine.ports.store.clone(), self.engine.ports.clock.clone());
+        let effect = storage(address, &key, SideEffect::Read, json!("load"));
+        let load = async {
+            let kept = store.kv_get(&key).await.map_err(store_error)?;
+            let fresh = kept.filter(|kept| {
+                kept.get("until").and_then(Value::as_i64).is_some_and(|until| until > clock.now().timestamp_millis())
+            });
+            Ok((fresh.map_or(Value::Null, |kept| json!([kept["value"]])), Default::default()))
+        };
+        if let Value::Array(kept) = self.gate.effect(effect, load).await? {
+            return Ok(Flow::Next(kept.into_iter().next().unwrap_or_default()));
+        }
+        let flow = self.work(step, address).await?;
+        if let Flow::Next(value) = &flow {
+            let effect = storage(address, &key, SideEffect::Read, json!({ "keep": value }));
+            let keep = async {
+                let until = clock.now() + cache.ttl;
+                let kept = json!({ "until": until.timestamp_millis(), "value": value });
+                store.kv_set(&key, &kept).await.map_err(store_error)?;
+                Ok((Value::Null, Default::default()))
+            };
+            self.gate.effect(effect, keep).await?;
+        }
+        Ok(flow)
+    }
+
+    /// What the step does.
     async fn work(&mut self, step: &StepPlan, address: &str) -> Result<Flow, RunError> {
         let plan = self.plan.clone();
         let scope = self.scope();
@@ -242,60 +377,39 @@ impl Execution {
             StepKind::Llm { prompt, model, tools, output, max_iterations } => {
                 let asked = self.prompt(prompt, Role::User, &scope)?;
                 let system = self.system_messages(&scope)?;
-                let messages = Box::pin(self.in_context(address, system, asked, false)).await?;
-                let own = plan.tools.iter().filter(|tool| tools.contains(&tool.name));
+                let messages = boxed(|| self.in_context(address, system, asked, false)).await?;
+                let offered = boxed(|| self.offered(Some(tools))).await?;
                 let search = |tool: &&ToolPlan| matches!(tool.kind, ToolKind::Memory(MemoryTool::SearchKnowledge));
-                let tools: Vec<&ToolPlan> = own.chain(plan.memory_tools.iter().filter(search)).collect();
-                self.converse(Conversation {
+                let memory = plan.memory_tools.iter().filter(search);
+                let tools: Vec<&ToolPlan> = offered.iter().map(|tool| &**tool).chain(memory).collect();
+                let conversation = Conversation {
                     address,
-                    model: model.as_deref().unwrap_or(&plan.default_model),
+                    model: model.as_deref(),
                     messages,
                     tools,
                     output: output.as_ref(),
                     max_iterations: *max_iterations,
-                })
-                .await
-                .map(Flow::Next)
+                };
+                self.boxed_converse(conversation).await.map(Flow::Next)
             }
             StepKind::Tool { tool, args } => {
                 let args = self.resolve(args, &scope)?;
-                let tool = plan
-                    .tools
-                    .iter()
-                    .find(|t| &t.name == tool)
-                    .ok_or_else(|| RunError::new(ErrorKind::ToolNotFound, format!("there is no tool `{tool}`")))?;
-                self.call_tool(address, tool, args).await.map(Flow::Next)
+                let tool = boxed(|| self.find_tool(tool)).await?.ok_or_else(|| unknown(tool))?;
+                self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
-            StepKind::Script(script) => {
-                let effect = Effect {
-                    address: address.to_owned(),
-                    kind: EffectKind::Script,
-                    class: SideEffect::Write,
-                    label: script.language.keyword().into(),
-                    request: json!({
-                        "language": script.language, "code": script.code,
-                        "inputs": self.inputs, "state": self.state, "steps": self.steps,
-                    }),
-                };
-                let name = format!("{}: step {}", self.source_name(), step.name);
-                let outputs: Map<String, Value> = self
-                    .steps
-                    .iter()
-                    .map(|(name, step)| (name.clone(), step.get("output").cloned().unwrap_or_default()))
-                    .collect();
-                let work = async {
-                    let value =
-                        self.run_script(address, script, &name, self.inputs.clone(), Value::Object(outputs)).await?;
-                    Ok((value, Default::default()))
-                };
-                self.gate.effect(effect, work).await.map(Flow::Next)
+            StepKind::Mcp { server, tool, args } => {
+                let args = self.resolve(args, &scope)?;
+                let tool = boxed(|| self.server_tool(server, tool)).await?;
+                self.call_tool(address, &tool, args).await.map(Flow::Next)
             }
+            StepKind::Http(request) => self.http_step(address, request, step.timeout).await.map(Flow::Next),
+            StepKind::Script(script) => boxed(|| self.script(address, &step.name, script)).await.map(Flow::Next),
             StepKind::Set(entries) => {
                 let mut written = Map::new();
                 for (path, value) in entries {
                     let value = self.resolve(value, &self.scope())?;
                     written.insert(path.clone(), value.clone());
-                    self.write_state(path, value)?;
+                    boxed(|| self.write_state(address, path, value)).await?;
                 }
                 Ok(Flow::Next(Value::Object(written)))
             }
@@ -309,8 +423,7 @@ impl Execution {
             }
             StepKind::Agent { agent, input } => {
                 let input = self.resolve(input, &scope)?;
-                let host = RunHost::new(self, address);
-                host.call("agents.run", vec![Value::String(agent.clone()), input]).await.map(Flow::Next)
+                boxed(|| self.run_agent(address, agent, input)).await.map(Flow::Next)
             }
             StepKind::Assert { that, message } => {
                 if that.holds(&scope).map_err(|e| self.expression_error(e))? {
@@ -322,45 +435,57 @@ impl Execution {
                 };
                 Err(RunError::new(ErrorKind::AssertionFailed, message))
             }
-            StepKind::Parallel { branches, join } => self.parallel(address, branches, *join).await,
+            StepKind::Parallel { branches, join } => boxed(move || self.parallel(address, branches, *join)).await,
             StepKind::Map { over, item, concurrency, steps, collect } => {
                 let (concurrency, collect) = (*concurrency, collect.as_ref());
-                self.map_items(address, Items { over, name: item, concurrency, steps, collect }).await
+                boxed(move || self.map_items(address, Items { over, name: item, concurrency, steps, collect })).await
             }
             StepKind::Loop { before, until, max, steps } => {
                 let rounds = Rounds { before: before.as_ref(), until: until.as_ref(), max: *max, steps };
-                self.rounds(address, rounds).await
+                boxed(move || self.rounds(address, rounds)).await
             }
-            StepKind::Wait(time) => self.wait(address, *time).await.map(Flow::Next),
+            StepKind::Wait(wait) => boxed(move || self.wait(address, wait)).await.map(Flow::Next),
+            StepKind::Human(human) => boxed(|| self.human(address, &step.name, human)).await.map(Flow::Next),
+            StepKind::Emit { event, payload } => {
+                boxed(move || self.emit(address, event, payload)).await.map(Flow::Next)
+            }
             StepKind::Raise { code, message } => Err(self.raise(code, message.as_ref(), &scope)?),
             StepKind::Subflow { input, steps, .. } => {
                 let input = self.resolve(input, &scope)?;
-                let outer = self.locals.insert("input".into(), input);
+                let outer = self.locals.clone();
+                Arc::make_mut(&mut self.locals).insert("input".into(), input);
                 let flow = self.sequence(steps, &BodySegment::Only.prefix(address)).await;
-                match outer {
-                    Some(outer) => self.locals.insert("input".into(), outer),
-                    None => self.locals.remove("input"),
-                };
+                self.locals = outer;
                 flow
             }
-            StepKind::Memory(step) => Box::pin(self.memory_step(address, step)).await.map(Flow::Next),
+            StepKind::Memory(step) => boxed(|| self.memory_step(address, step)).await.map(Flow::Next),
             StepKind::Return(value) => self.resolve(value, &scope).map(Flow::Return),
             StepKind::Unsupported(keyword) => Err(RunError::unsupported(format!("`{keyword}`"))),
         }
     }
 
-    /// Lets time pass; a run that goes on later does not wait again.
-    async fn wait(&self, address: &str, time: Duration) -> Result<Value, RunError> {
+    /// A `script` step: one effect, with what the script asks of the host inside it.
+    async fn script(&self, address: &str, name: &str, script: &ScriptPlan) -> Result<Value, RunError> {
         let effect = Effect {
             address: address.to_owned(),
-            kind: EffectKind::Clock,
-            class: SideEffect::Read,
-            label: "wait".into(),
-            request: json!({ "milliseconds": time.as_millis() as u64 }),
+            kind: EffectKind::Script,
+            class: SideEffect::Write,
+            label: script.language.keyword().into(),
+            request: json!({
+                "language": script.language, "code": script.code,
+                "inputs": *self.inputs, "state": *self.state, "steps": *self.steps,
+            }),
         };
+        let name = format!("{}: step {name}", self.source_name());
+        let outputs: Map<String, Value> = self
+            .steps
+            .iter()
+            .map(|(name, step)| (name.clone(), step.get("output").cloned().unwrap_or_default()))
+            .collect();
         let work = async {
-            tokio::time::sleep(time).await;
-            Ok((Value::Null, Default::default()))
+            let inputs = (*self.inputs).clone();
+            let value = self.run_script(address, script, &name, inputs, Value::Object(outputs)).await?;
+            Ok((value, Default::default()))
         };
         self.gate.effect(effect, work).await
     }
@@ -390,33 +515,6 @@ impl Execution {
                 Value::Object(map)
             }
         })
-    }
-
-    /// Writes `a.b.c` (with or without a leading `state.`) and checks the state against its schema.
-    fn write_state(&mut self, path: &str, value: Value) -> Result<(), RunError> {
-        let path = path.strip_prefix("state.").unwrap_or(path);
-        let mut next = self.state.clone();
-        let mut place = &mut next;
-        for key in path.split('.') {
-            if !place.is_object() {
-                *place = Value::Object(Map::new());
-            }
-            // `place` was just made an object.
-            if let Value::Object(map) = place {
-                place = map.entry(key).or_insert(Value::Null);
-            }
-        }
-        *place = value;
-        if let Some(schema) = &self.plan.state_schema {
-            validate::check(
-                schema,
-                &next,
-                ErrorKind::ValidationState,
-                &format!("the values of the state after writing `{path}`"),
-            )?;
-        }
-        self.state = next;
-        Ok(())
     }
 
     pub(super) fn step_started(&self, address: &str, kind: &'static str) {

@@ -3,9 +3,13 @@
 mod clock;
 mod embed;
 mod files;
+mod http;
+mod mcp;
 pub mod memory;
 mod memory_store;
 mod model;
+mod programs;
+mod reach;
 mod script;
 mod secret;
 mod store;
@@ -14,12 +18,16 @@ mod tool;
 pub use clock::{Clock, SystemClock};
 pub use embed::{EmbedRequest, EmbedResponse, Embedder};
 pub use files::{FileInfo, Files, NoFiles};
+pub use http::{Http, HttpAnswer, HttpRequest, NoHttp};
+pub use mcp::{Mcp, McpEndpoint, McpToolInfo, McpWay, NoMcp};
 pub use memory::Memory;
 pub use memory_store::MemoryStore;
 pub use model::{
-    Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models,
-    Role, Secret, StopReason, ToolCall, ToolSpec,
+    Effort, Message, ModelDelta, ModelError, ModelParameters, ModelProvider, ModelRequest, ModelResponse, ModelSink,
+    Models, OutputForm, Role, Secret, StopReason, ToolCall, ToolChoice, ToolSpec, as_arguments,
 };
+pub use programs::{NoPrograms, ProgramEnd, ProgramRequest, Programs};
+pub use reach::Reach;
 pub use script::{
     Completeness, HostCalls, Inspection, ScriptCompletion, ScriptError, ScriptJob, ScriptLimits, ScriptMode,
     ScriptOutcome, ScriptValue, Scripts, StopCause, VarChange, Vars,

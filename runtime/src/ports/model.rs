@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use aikit_core::{RunError, record::Usage};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::Embedder;
@@ -57,12 +57,24 @@ pub struct Message {
     /// For [`Role::Tool`]: the call that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// What the provider wants to see again with this message, as [`ModelResponse::continuation`] gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Value>,
 }
 
 impl Message {
     /// A message of plain text.
     pub fn text(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None, continuation: None }
+    }
+
+    /// An answer as a message of the conversation that goes on.
+    pub fn answered(response: &ModelResponse) -> Self {
+        Self {
+            tool_calls: response.tool_calls.clone(),
+            continuation: response.continuation.clone(),
+            ..Self::text(Role::Assistant, response.content.clone())
+        }
     }
 }
 
@@ -106,6 +118,78 @@ pub struct ModelParameters {
     /// Seed, where the provider has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// How many probable words are considered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// How much the model thinks before it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Effort>,
+    /// For words that were said at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// For words, by how often they were said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// The factor that some providers use instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f64>,
+}
+
+/// How much a model thinks before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// Not at all.
+    Off,
+    /// A little.
+    Low,
+    /// Somewhat.
+    Medium,
+    /// A lot.
+    High,
+}
+
+impl Effort {
+    /// The word that providers share; none of them for [`Effort::Off`].
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Effort::Off => None,
+            Effort::Low => Some("low"),
+            Effort::Medium => Some("medium"),
+            Effort::High => Some("high"),
+        }
+    }
+}
+
+/// Whether a model calls tools, where it is not free to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolChoice {
+    /// It calls none.
+    None,
+    /// It calls at least one.
+    Required,
+    /// It calls this one.
+    Tool(String),
+}
+
+/// Who sees to it that an answer has the form of [`ModelRequest::output_schema`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputForm {
+    /// The provider, as well as it can.
+    #[default]
+    Native,
+    /// The provider, word by word: an answer that does not fit cannot be written.
+    Strict,
+    /// The conversation itself: it offers a tool that takes the answer, or says in words what is wanted.
+    Told,
+}
+
+impl OutputForm {
+    fn is_native(&self) -> bool {
+        *self == OutputForm::Native
+    }
 }
 
 /// One request to a model. Everything but the credential is journalled and part of the request digest.
@@ -126,14 +210,30 @@ pub struct ModelRequest {
     /// JSON Schema that the answer has to fit, where one is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    /// Who sees to it that the answer fits the schema.
+    #[serde(default, skip_serializing_if = "OutputForm::is_native")]
+    pub output_form: OutputForm,
+    /// Whether the model calls tools; unless said otherwise as it sees fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
     /// Sampling.
     #[serde(default)]
     pub parameters: ModelParameters,
+    /// What goes into the request besides, as the provider understands it; never in place of what stands here.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
     /// How long the whole answer may take.
     pub timeout: Duration,
     /// The credential; never serialised.
     #[serde(skip)]
     pub api_key: Option<Secret>,
+}
+
+impl ModelRequest {
+    /// The schema that the provider is to see to.
+    pub fn native_schema(&self) -> Option<&Value> {
+        self.output_schema.as_ref().filter(|_| self.output_form != OutputForm::Told)
+    }
 }
 
 /// Why a model stopped.
@@ -162,6 +262,9 @@ pub struct ModelResponse {
     pub usage: Usage,
     /// The model that really answered, as the provider names it.
     pub model: String,
+    /// What the provider wants to see again when the conversation goes on, in its own form: signatures of thoughts, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Value>,
     /// Whether no real model was asked. Shown wherever the answer is shown.
     #[serde(default)]
     pub simulated: bool,
@@ -222,5 +325,18 @@ pub trait Models: Send + Sync {
     fn embedder(&self, name: &str) -> Option<Arc<dyn Embedder>> {
         let _ = name;
         None
+    }
+}
+
+/// A schema as the arguments of a tool, which are an object: any other value becomes the property `answer`. Says as well
+/// whether it did.
+pub fn as_arguments(schema: &Value) -> (Value, bool) {
+    match schema.get("type").and_then(Value::as_str) {
+        Some("object") => (schema.clone(), false),
+        _ => {
+            let wrapped =
+                serde_json::json!({ "type": "object", "properties": { "answer": schema }, "required": ["answer"] });
+            (wrapped, true)
+        }
     }
 }

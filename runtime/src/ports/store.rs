@@ -1,10 +1,12 @@
 use aikit_core::{
     AgentId, RunId,
     record::{
-        HistoryEntry, JournalRow, NewRun, NewSpec, RunEnd, RunRecord, SpecChange, SpecRecord, StoreError, TenantRecord,
+        Charge, EventRecord, HistoryEntry, JournalRow, NewRun, NewSpec, RunEnd, RunRecord, SpecChange, SpecRecord,
+        StoreError, TenantRecord,
     },
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::Value;
 
@@ -62,6 +64,25 @@ pub trait Store: Send + Sync {
 
     /// The keys with a prefix, sorted.
     async fn kv_list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+
+    /// The value of a key; where it has none, it gets this one, and the answer is `None`. Of many that ask at once one is the
+    /// first.
+    async fn kv_claim(&self, key: &str, value: &Value) -> Result<Option<Value>, StoreError>;
+
+    /// Tells the tenant's others that something happened; gives the number of the event.
+    async fn emit_event(&self, run: RunId, name: &str, payload: &Value) -> Result<u64, StoreError>;
+
+    /// The first event of one of these names behind a number, told by another run since a point in time.
+    async fn next_event(
+        &self,
+        run: RunId,
+        names: &[String],
+        behind: u64,
+        since: DateTime<Utc>,
+    ) -> Result<Option<EventRecord>, StoreError>;
+
+    /// Adds to quotas, all or none; gives the first that would be exceeded, and what is used of it.
+    async fn charge(&self, charges: &[Charge]) -> Result<Option<(usize, f64)>, StoreError>;
 
     /// Records an executed input of this session.
     async fn add_history(&self, line: i64, input: &str, output: Option<&str>) -> Result<(), StoreError>;

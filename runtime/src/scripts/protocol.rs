@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Raised with every change of the messages; both sides are the same binary, a mismatch means a replaced file.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The largest frame. A value beyond it cannot cross.
 pub const MAX_FRAME: usize = 256 << 20;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use aikit_core::{Diagnostic, LineIndex, TextRange, record::NewSpec, record::StoreError, render};
+use aikit_core::{Diagnostic, ErrorKind, LineIndex, RunError, TextRange, record::NewSpec, record::StoreError, render};
 use aikit_spec::{
     cell::CellParts,
     plan::{BehaviorPlan, Plan, SuitePlan},
@@ -17,6 +17,9 @@ use crate::{
     testing,
     view::escape,
 };
+
+/// The largest cassette that is read, in bytes.
+const CASSETTE: u64 = 64 << 20;
 
 impl CellRun<'_> {
     pub(super) async fn document(&self, parts: &CellParts<'_>) -> Result<MimeBundle, Box<CellError>> {
@@ -51,6 +54,9 @@ impl CellRun<'_> {
             }
             other => errors::run(store_error(other)),
         })?;
+        if let Some(cells) = &self.session.debugger {
+            cells.stored(format!("{}@{}", stored.agent, stored.version), &self.request.code, parts.body_line);
+        }
         let notes = self.notes(&findings);
         let line = format!("{}@{} ({})", stored.agent, stored.version, stored.status.as_str());
         Ok(summary(&plan, &line, &notes))
@@ -64,7 +70,12 @@ impl CellRun<'_> {
         let mut html = String::from("<table><tr><th>case</th><th>result</th><th>what is not as expected</th></tr>");
         let mut passed = 0;
         for case in &suite.cases {
-            let tested = testing::case(engine, &plan, case, &self.request.name, self.cancel.clone()).await;
+            let cassette = match &case.case.cassette {
+                Some(file) => Some(self.cassette(&file.0).await),
+                None => None,
+            };
+            let setting = testing::Setting { source_name: &self.request.name, cassette, live_judges: false };
+            let tested = testing::case(engine, &plan, case, setting, self.cancel.clone()).await;
             let (word, reasons) = (tested.verdict.word(), tested.verdict.reasons());
             passed += usize::from(tested.is_ok());
             // A String takes whatever is written to it.
@@ -88,6 +99,13 @@ impl CellRun<'_> {
             ("text/plain".to_owned(), Value::String(text)),
             ("text/html".to_owned(), Value::String(html)),
         ]))
+    }
+
+    /// The text of a cassette in the workspace.
+    async fn cassette(&self, file: &str) -> Result<String, RunError> {
+        let bytes = self.session.engine.ports().files.read(file, CASSETTE).await?;
+        String::from_utf8(bytes)
+            .map_err(|_| RunError::new(ErrorKind::ValidationInput, format!("the cassette {file} is not text")))
     }
 
     fn notes(&self, findings: &[Diagnostic]) -> String {
@@ -124,7 +142,12 @@ fn summary(plan: &Plan, line: &str, notes: &str) -> MimeBundle {
     }
     match &plan.behavior {
         BehaviorPlan::Chat { .. } => facts.push(("behavior", "chat".into())),
-        BehaviorPlan::Unsupported(kind) => facts.push(("behavior", (*kind).into())),
+        BehaviorPlan::Machine(machine) => {
+            facts.push(("states", names(machine.states.iter().map(|state| state.name.as_str()).collect())));
+        }
+        BehaviorPlan::Graph(graph) => {
+            facts.push(("nodes", names(graph.nodes.iter().map(|node| node.name.as_str()).collect())));
+        }
         BehaviorPlan::Steps(steps) => {
             facts.push(("steps", names(steps.iter().map(|step| step.name.as_str()).collect())));
         }

@@ -4,6 +4,7 @@ mod document;
 mod errors;
 mod magics;
 mod past;
+mod people;
 mod run;
 mod script;
 mod table;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cell::{CellEngine, CellError, CellIo, CellOutcome, CellRequest, HistoryQuery, MimeBundle},
+    debug::CellDebugger,
     engine::{Engine, model},
     ports::{Completeness, Inspection, ScriptCompletion, ScriptLimits, Vars},
 };
@@ -47,13 +49,19 @@ pub struct Session {
     engine: Engine,
     model: ModelPlan,
     limits: ScriptLimits,
+    debugger: Option<Arc<CellDebugger>>,
 }
 
 impl Session {
     /// A session over an engine. Fails when the default model's name is malformed.
     pub fn new(engine: Engine, options: SessionOptions) -> Result<Self, aikit_core::RunError> {
         let model = model::by_name(&options.model)?;
-        Ok(Self { engine, model, limits: options.limits })
+        Ok(Self { engine, model, limits: options.limits, debugger: None })
+    }
+
+    /// With a debugger that can hold its cells.
+    pub fn debugged_by(self, debugger: Arc<CellDebugger>) -> Self {
+        Self { debugger: Some(debugger), ..self }
     }
 
     /// The engine, for faces that run agents without cells.
@@ -188,8 +196,11 @@ impl CellRun<'_> {
             parent: None,
             depth: 0,
             stubs: Arc::default(),
+            tape: None,
             cancel: self.cancel.clone(),
             output: Some(Arc::new(move |event| io.emit(event))),
+            people: self.people(),
+            doubts: Arc::default(),
         }
     }
 }

@@ -50,14 +50,19 @@ impl CellRun<'_> {
         let plan = engine.load(&reference).await.map_err(errors::run)?;
         let live = Arc::new(Live::new(self.io.clone(), &reference));
         let kept = live.clone();
+        let version = format!("{}@{}", plan.agent.id, plan.agent.version);
+        let held = self.session.debugger.as_ref().and_then(|cells| cells.run(&version, &self.cancel));
         let options = RunOptions {
             observer: Some(live.clone().observer()),
             output: Some(Arc::new(move |event| kept.output(event))),
             parent: None,
             depth: 0,
             source_name: reference.clone(),
-            debugger: None,
+            debugger: held.as_ref().map(|held| held.debugger.clone()),
             stubs: Arc::default(),
+            people: self.people(),
+            doubts: Arc::default(),
+            tape: None,
         };
         let inputs = Value::Object(argument.inputs);
         let report = engine.run(&plan, inputs, options, self.cancel.clone()).await.map_err(errors::run)?;

@@ -10,6 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::{CellRun, Session, errors};
 use crate::{
     cell::{CellError, CellEvent, CellIo, InputError, MimeBundle},
+    debug::{
+        ScriptProbe,
+        script::{PAUSED, Wishes},
+    },
     engine::host::Services,
     ports::{HostCalls, ScriptJob, ScriptMode, ScriptOutcome, ScriptValue},
 };
@@ -18,11 +22,16 @@ use crate::{
 struct CellHost {
     services: Services,
     io: Arc<dyn CellIo>,
+    probe: Option<ScriptProbe>,
 }
 
 #[async_trait]
 impl HostCalls for CellHost {
     async fn call(&self, method: &str, args: Vec<Value>) -> Result<Value, RunError> {
+        if method == PAUSED {
+            let Some(probe) = &self.probe else { return Err(RunError::cancelled()) };
+            return probe.paused(args).await;
+        }
         if method != "input" {
             return self.services.perform(method, &args).await.map(|(value, _)| value);
         }
@@ -37,6 +46,10 @@ impl HostCalls for CellHost {
 
     fn emit(&self, event: CellEvent) {
         self.io.emit(event);
+    }
+
+    fn watch(&self) -> Option<Wishes> {
+        self.probe.as_ref().map(ScriptProbe::watch)
     }
 }
 
@@ -66,7 +79,11 @@ impl CellRun<'_> {
             limits: session.limits,
             context: session.engine.script_context(),
         };
-        let host = Arc::new(CellHost { services: self.services(), io: self.io.clone() });
+        let debugger = session.debugger.as_ref();
+        let held = debugger.and_then(|cells| cells.script(&self.request.name, &self.request.code, &self.cancel));
+        // The cell is held until the script has ended.
+        let (_held, probe) = held.unzip();
+        let host = Arc::new(CellHost { services: self.services(), io: self.io.clone(), probe });
         let outcome = session.engine.ports().scripts.run(job, host, self.cancel.clone()).await;
         match outcome {
             ScriptOutcome::Done { value } => Ok(value.map(result)),

@@ -98,7 +98,7 @@ impl RunView {
                 Some(Record::StepStarted { address }) => {
                     view.steps.entry(without_rounds(&address)).or_default().started.get_or_insert(row.at);
                 }
-                Some(Record::StepRetried { .. }) => {}
+                Some(Record::StepRetried { .. } | Record::StepStopped { .. } | Record::GuardrailBroken { .. }) => {}
                 Some(Record::StepEnded { address, status, error, .. }) => {
                     let step = view.steps.entry(without_rounds(&address)).or_default();
                     step.ended = Some(row.at);

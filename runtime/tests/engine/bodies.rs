@@ -237,7 +237,7 @@ async fn branches_and_rounds_are_replayed_and_resumed() {
         world.store.rows.lock().unwrap().insert(id, rows);
         let resumed = world
             .engine
-            .resume(id, Some(plan.clone()), false, RunOptions::default(), world.cancel.clone())
+            .resume(id, Some(plan.clone()), RunOptions::default(), world.cancel.clone())
             .await
             .unwrap_or_else(|error| panic!("cut {cut}: {error}"));
         assert_eq!(resumed.result().unwrap(), result, "cut {cut}");

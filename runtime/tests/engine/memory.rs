@@ -420,7 +420,8 @@ async fn a_test_begins_with_an_empty_memory_and_leaves_nothing() {
     );
     let plan = world.plan(&document);
     for case in &plan.tests {
-        let tested = testing::case(&world.engine, &plan, case, "test", world.cancel.clone()).await;
+        let setting = testing::Setting { source_name: "test", cassette: None, live_judges: false };
+        let tested = testing::case(&world.engine, &plan, case, setting, world.cancel.clone()).await;
         assert!(tested.is_ok(), "{tested:?}");
     }
     assert_eq!(world.run(&steps("", FIND), json!({"text": "tea"})).await.result().unwrap(), json!([]));

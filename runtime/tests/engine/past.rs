@@ -1,5 +1,7 @@
 //! Runs with a past: replayed, resumed behind every record, forked.
 
+use std::sync::Arc;
+
 use aikit_core::{
     ErrorKind, RunId,
     record::{JournalRow, NewSpec, RunStatus},
@@ -7,6 +9,7 @@ use aikit_core::{
 use aikit_runtime::{
     engine::{Fork, RunOptions, RunReport},
     journal,
+    past::Doubts,
     ports::Store,
 };
 use serde_json::{Map, json};
@@ -138,7 +141,10 @@ async fn a_run_that_died_at_any_record_goes_on_and_repeats_nothing() {
         let rows = &report.journal[..cut];
         let world = died(&report, rows).await;
         let last = rows.last().unwrap();
-        let resume = |repeat| world.engine.resume(id, None, repeat, RunOptions::default(), world.cancel.clone());
+        let resume = |repeat| {
+            let doubts = Arc::new(Doubts { repeat, ..Doubts::default() });
+            world.engine.resume(id, None, RunOptions { doubts, ..RunOptions::default() }, world.cancel.clone())
+        };
         let mut resumed = resume(false).await;
         if last.kind == "effect.started.storage" {
             // The process died while something was being changed: a person decides.
@@ -160,7 +166,7 @@ async fn a_run_that_died_at_any_record_goes_on_and_repeats_nothing() {
     }
     let world = died(&report, &report.journal[..3]).await;
     world.store.runs.lock().unwrap().get_mut(&id).unwrap().status = RunStatus::Failed;
-    let error = world.engine.resume(id, None, false, RunOptions::default(), world.cancel.clone()).await.unwrap_err();
+    let error = world.engine.resume(id, None, RunOptions::default(), world.cancel.clone()).await.unwrap_err();
     assert!(error.message.contains("has ended"), "{error}");
 }
 

@@ -12,19 +12,18 @@ use std::{
 use aikit_core::{
     AgentId, ErrorKind, Language, RunError, RunId, Scope,
     record::{
-        HistoryEntry, JournalRow, NewRun, NewSpec, RunEnd, RunRecord, RunStatus, SpecChange, SpecRecord, SpecStatus,
-        StoreError, TenantRecord, Usage,
+        Charge, EventRecord, HistoryEntry, JournalRow, NewRun, NewSpec, RunEnd, RunRecord, RunStatus, SpecChange,
+        SpecRecord, SpecStatus, StoreError, TenantRecord, Usage,
     },
 };
 use aikit_memory::{MemoryService, ProcessRows};
 use aikit_runtime::{
-    engine::{Engine, Ports, RunOptions, RunReport},
+    engine::{Engine, Ports, RunOptions, RunReport, outside_tools},
     journal,
     ports::{
-        Completeness, EmbedRequest, EmbedResponse, Embedder, FileInfo, Files, HostCalls, Inspection, ModelDelta,
-        ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, ScriptCompletion, ScriptJob,
-        ScriptOutcome, ScriptValue, Scripts, Secret, Secrets, StopCause, StopReason, Store, SystemClock, ToolCall,
-        Tools, Vars,
+        Completeness, EmbedRequest, EmbedResponse, Embedder, HostCalls, Inspection, ModelDelta, ModelError,
+        ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, ScriptCompletion, ScriptJob, ScriptOutcome,
+        ScriptValue, Scripts, Secret, Secrets, StopCause, StopReason, Store, SystemClock, ToolCall, Tools, Vars,
     },
 };
 use aikit_spec::{
@@ -32,10 +31,13 @@ use aikit_spec::{
     plan::{Plan, SecretSource},
 };
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use semver::Version;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use crate::outside::{FakeFiles, Outside};
 
 #[derive(Default)]
 pub struct MemoryStore {
@@ -43,13 +45,62 @@ pub struct MemoryStore {
     pub runs: Mutex<BTreeMap<RunId, RunRecord>>,
     pub rows: Mutex<BTreeMap<RunId, Vec<JournalRow>>>,
     kv: Mutex<BTreeMap<String, Value>>,
+    pub events: Mutex<Vec<EventRecord>>,
+    quota: Mutex<BTreeMap<(String, i64), f64>>,
     /// Every write is refused while this is set.
     pub full: AtomicBool,
+    /// How many rows may still become durable before the process dies; none means that it lives.
+    left: Mutex<Option<usize>>,
+    death: Notify,
 }
 
 impl MemoryStore {
     fn writable(&self) -> Result<(), StoreError> {
         if self.full.load(Ordering::SeqCst) { Err(StoreError::Full("no space left".into())) } else { Ok(()) }
+    }
+
+    /// The process dies when so many rows of all journals are durable.
+    pub fn die_behind(&self, rows: usize) {
+        *self.left.lock().unwrap() = Some(rows);
+    }
+
+    /// The process dies.
+    pub async fn dead(&self) {
+        self.death.notified().await;
+    }
+
+    /// Another process looks at the store.
+    pub fn revive(&self) {
+        *self.left.lock().unwrap() = None;
+    }
+
+    /// Keeps as many rows as the process lives for; a transaction is durable as a whole or not at all, and a process that
+    /// has died never comes back from it.
+    async fn keep(&self, run: RunId, rows: Vec<JournalRow>) {
+        let dies = {
+            let mut left = self.left.lock().unwrap();
+            let mut all = self.rows.lock().unwrap();
+            let journal = all.entry(run).or_default();
+            if let Some(first) = rows.first() {
+                assert_eq!(journal.len() as u64, first.seq, "the journal has no gaps");
+            }
+            match *left {
+                Some(most) if rows.len() > most => true,
+                Some(most) => {
+                    *left = Some(most - rows.len());
+                    journal.extend(rows);
+                    most == 0
+                }
+                None => {
+                    journal.extend(rows);
+                    false
+                }
+            }
+        };
+        if dies || *self.left.lock().unwrap() == Some(0) {
+            self.death.notify_one();
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The kinds of the rows that are durable.
@@ -123,25 +174,28 @@ impl Store for MemoryStore {
             started_at: Utc::now(),
             ended_at: None,
         };
-        self.runs.lock().unwrap().insert(run.id, record);
-        self.rows.lock().unwrap().insert(run.id, first);
+        if self.left.lock().unwrap().is_none_or(|left| left >= first.len()) {
+            self.runs.lock().unwrap().insert(run.id, record);
+        }
+        self.keep(run.id, first).await;
         Ok(())
     }
 
     async fn append_journal(&self, run: RunId, rows: Vec<JournalRow>) -> Result<(), StoreError> {
         self.writable()?;
-        let mut all = self.rows.lock().unwrap();
-        let journal = all.get_mut(&run).expect("the run was begun");
-        assert_eq!(journal.len() as u64, rows[0].seq, "the journal has no gaps");
-        journal.extend(rows);
+        self.keep(run, rows).await;
         Ok(())
     }
 
     async fn end_run(&self, run: RunId, rows: Vec<JournalRow>, end: RunEnd) -> Result<(), StoreError> {
-        self.append_journal(run, rows).await?;
-        let mut runs = self.runs.lock().unwrap();
-        let record = runs.get_mut(&run).expect("the run was begun");
-        (record.status, record.output, record.error, record.usage) = (end.status, end.output, end.error, end.usage);
+        self.writable()?;
+        let durable = self.left.lock().unwrap().is_none_or(|left| left >= rows.len());
+        if durable {
+            let mut runs = self.runs.lock().unwrap();
+            let record = runs.get_mut(&run).expect("the run was begun");
+            (record.status, record.output, record.error, record.usage) = (end.status, end.output, end.error, end.usage);
+        }
+        self.keep(run, rows).await;
         Ok(())
     }
 
@@ -175,6 +229,57 @@ impl Store for MemoryStore {
         Ok(self.kv.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
     }
 
+    async fn kv_claim(&self, key: &str, value: &Value) -> Result<Option<Value>, StoreError> {
+        self.writable()?;
+        let mut kv = self.kv.lock().unwrap();
+        let known = kv.get(key).cloned();
+        if known.is_none() {
+            kv.insert(key.into(), value.clone());
+        }
+        Ok(known)
+    }
+
+    async fn emit_event(&self, run: RunId, name: &str, payload: &Value) -> Result<u64, StoreError> {
+        self.writable()?;
+        let mut events = self.events.lock().unwrap();
+        let number = events.len() as u64 + 1;
+        events.push(EventRecord { number, name: name.into(), payload: payload.clone(), run, at: Utc::now() });
+        Ok(number)
+    }
+
+    async fn next_event(
+        &self,
+        run: RunId,
+        names: &[String],
+        behind: u64,
+        since: DateTime<Utc>,
+    ) -> Result<Option<EventRecord>, StoreError> {
+        let events = self.events.lock().unwrap();
+        let news = events.iter().find(|event| {
+            event.number > behind && event.run != run && event.at >= since && names.contains(&event.name)
+        });
+        Ok(news.cloned())
+    }
+
+    async fn charge(&self, charges: &[Charge]) -> Result<Option<(usize, f64)>, StoreError> {
+        self.writable()?;
+        let mut quota = self.quota.lock().unwrap();
+        let used = |quota: &BTreeMap<(String, i64), f64>, charge: &Charge| {
+            quota.get(&(charge.key.clone(), charge.started)).copied().unwrap_or(0.0)
+        };
+        for (at, charge) in charges.iter().enumerate() {
+            let used = used(&quota, charge);
+            if charge.limit.is_some_and(|limit| used >= limit || used + charge.amount > limit) {
+                return Ok(Some((at, used)));
+            }
+        }
+        for charge in charges {
+            let used = used(&quota, charge);
+            quota.insert((charge.key.clone(), charge.started), used + charge.amount);
+        }
+        Ok(None)
+    }
+
     async fn add_history(&self, _line: i64, _input: &str, _output: Option<&str>) -> Result<(), StoreError> {
         Ok(())
     }
@@ -197,7 +302,11 @@ impl Store for MemoryStore {
 pub enum Reply {
     Text(&'static str),
     Tool(&'static str, Value),
+    /// Several calls in one turn.
+    Tools(Vec<(&'static str, Value)>),
     Error(ErrorKind),
+    /// Asks to come back later.
+    Busy(Duration),
     /// Says nothing until it is cancelled.
     Hang,
 }
@@ -218,7 +327,8 @@ impl ModelProvider for ListModel {
         cancel: &CancellationToken,
     ) -> Result<ModelResponse, ModelError> {
         let kinds = self.store.kinds();
-        assert_eq!(kinds.last().unwrap(), "effect.started.model", "the request is durable before it leaves: {kinds:?}");
+        let durable = kinds.iter().any(|kind| kind == "effect.started.model");
+        assert!(durable, "the request is durable before it leaves: {kinds:?}");
         self.requests.lock().unwrap().push(request.clone());
         let reply = {
             let mut replies = self.replies.lock().unwrap();
@@ -232,6 +342,7 @@ impl ModelProvider for ListModel {
             stop,
             usage,
             model: request.model.clone(),
+            continuation: None,
             simulated: true,
         };
         match reply {
@@ -243,7 +354,19 @@ impl ModelProvider for ListModel {
                 let call = ToolCall { id: "call-1".into(), name: name.into(), arguments };
                 Ok(response("", vec![call], StopReason::ToolCalls))
             }
+            Reply::Tools(calls) => {
+                let calls = calls.into_iter().enumerate().map(|(index, (name, arguments))| ToolCall {
+                    id: format!("call-{index}"),
+                    name: name.into(),
+                    arguments,
+                });
+                Ok(response("", calls.collect(), StopReason::ToolCalls))
+            }
             Reply::Error(kind) => Err(RunError::new(kind, "as the test wants it").into()),
+            Reply::Busy(wait) => Err(ModelError {
+                error: RunError::new(ErrorKind::ProviderRateLimit, "slow down"),
+                retry_after: Some(wait),
+            }),
             Reply::Hang => {
                 cancel.cancelled().await;
                 Err(RunError::cancelled().into())
@@ -288,52 +411,30 @@ impl Embedder for Letters {
     }
 }
 
-/// A workspace in memory, whose patterns are beginnings: `docs/**`.
+/// `double`, one that never answers, `hang`, and one that does something that must not be done twice, `pay`.
 #[derive(Default)]
-pub struct Folder(pub Mutex<BTreeMap<String, Vec<u8>>>, pub Mutex<Vec<String>>);
-
-impl Folder {
-    pub fn put(&self, path: &str, text: &str) {
-        self.0.lock().unwrap().insert(path.into(), text.into());
-    }
+pub struct TestTools {
+    pub paid: Mutex<Vec<Value>>,
 }
-
-#[async_trait]
-impl Files for Folder {
-    async fn list(&self, pattern: &str) -> Result<Vec<FileInfo>, RunError> {
-        let start = pattern.split('*').next().unwrap_or_default();
-        let files = self.0.lock().unwrap();
-        let found = files.iter().filter(|(path, _)| path.starts_with(start));
-        Ok(found.map(|(path, bytes)| FileInfo { path: path.clone(), bytes: bytes.len() as u64 }).collect())
-    }
-
-    async fn read(&self, path: &str, _most: u64) -> Result<Vec<u8>, RunError> {
-        self.1.lock().unwrap().push(path.into());
-        let missing = || RunError::new(ErrorKind::ToolFailed, format!("there is no file `{path}`"));
-        self.0.lock().unwrap().get(path).cloned().ok_or_else(missing)
-    }
-
-    async fn write(&self, path: &str, bytes: &[u8]) -> Result<(), RunError> {
-        self.0.lock().unwrap().insert(path.into(), bytes.into());
-        Ok(())
-    }
-}
-
-/// One built-in, `double`, and one that never answers, `hang`.
-struct TestTools;
 
 #[async_trait]
 impl Tools for TestTools {
     fn list(&self) -> Vec<BuiltinTool> {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]});
-        ["double", "hang"]
-            .map(|name| BuiltinTool { name: name.into(), description: "For tests.".into(), input: schema.clone() })
-            .into()
+        let own = ["double", "hang", "pay"].map(|name| BuiltinTool {
+            name: name.into(),
+            description: "For tests.".into(),
+            input: schema.clone(),
+        });
+        own.into_iter().chain(outside_tools()).collect()
     }
 
     async fn call(&self, name: &str, args: Value, _cancel: &CancellationToken) -> Result<Value, RunError> {
         if name == "hang" {
             std::future::pending::<()>().await;
+        }
+        if name == "pay" {
+            self.paid.lock().unwrap().push(args["n"].clone());
         }
         match args["n"].as_f64() {
             Some(n) if n < 1000.0 => Ok(json!(n * 2.0)),
@@ -413,8 +514,10 @@ pub fn tenant() -> TenantRecord {
 pub struct World {
     pub store: Arc<MemoryStore>,
     pub model: Arc<ListModel>,
-    pub files: Arc<Folder>,
+    pub tools: Arc<TestTools>,
+    pub files: Arc<FakeFiles>,
     pub engine: Engine,
+    pub outside: Outside,
     pub cancel: CancellationToken,
 }
 
@@ -426,22 +529,26 @@ impl World {
             requests: Mutex::default(),
             store: store.clone(),
         });
-        let files = Arc::new(Folder::default());
+        let tools = Arc::new(TestTools::default());
+        let outside = Outside::default();
         let ports = Ports {
             store: store.clone(),
             models: Arc::new(OneModel(model.clone())),
-            tools: Arc::new(TestTools),
+            tools: tools.clone(),
             scripts: Arc::new(CallScripts::default()),
             secrets: Arc::new(TestSecrets),
             clock: Arc::new(SystemClock),
-            files: files.clone(),
+            files: outside.files.clone(),
             memory: Arc::new(MemoryService::new(
                 Arc::new(ProcessRows::new(Arc::new(SystemClock))),
                 Arc::new(SystemClock),
             )),
+            reach: outside.reach(),
         };
         let scope = Scope::new("acme".parse().unwrap(), "tester".parse().unwrap());
-        Self { store, model, files, engine: Engine::new(ports, scope, tenant()), cancel: CancellationToken::new() }
+        let engine = Engine::new(ports, scope, tenant());
+        let files = outside.files.clone();
+        Self { store, model, tools, files, engine, outside, cancel: CancellationToken::new() }
     }
 
     /// The plan of a document, which must be clean.

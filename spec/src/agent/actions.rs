@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::steps::present;
 use crate::{
@@ -53,7 +53,7 @@ pub struct HumanStep {
 }
 
 /// What a person does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HumanTask {
     /// Says yes or no; no is the error `human.rejected`.
@@ -141,10 +141,7 @@ pub struct EmitStep {
 /// A wait for exactly one of these.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend(
-    "oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["event"]}],
-    "x-aikit-not-supported" = ["event", "until"],
-))]
+#[schemars(extend("oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["event"]}]))]
 pub struct WaitStep {
     /// A time.
     #[serde(rename = "for")]

@@ -6,13 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     agent::{Graph, Hooks, Orchestration, StateMachine, Step},
-    words::{JsonSchemaObject, Name, StatePath},
+    words::{JsCode, JsonSchemaObject, LuaCode, Name, StatePath, by_json_type},
 };
 
 /// What the agent does: a chat, or steps.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["orchestration"], "x-aikit-not-supported" = ["hooks"]))]
 pub struct Behavior {
     /// How the agent works; `chat` without steps and `workflow` with steps, unless said otherwise.
     #[serde(rename = "type")]
@@ -43,7 +42,6 @@ pub struct Behavior {
 /// How the agent works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(extend("x-aikit-not-supported" = ["state_graph", "state_machine"]))]
 pub enum BehaviorType {
     /// One turn of a conversation: the inputs are the person's message, the model answers and may use tools.
     Chat,
@@ -68,17 +66,36 @@ pub struct Workflow {
 /// Values that the steps share.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["persist"], "x-aikit-not-supported" = ["reducers"]))]
 pub struct State {
     /// What the state holds when a run begins.
     #[serde(default)]
     pub initial: Map<String, Value>,
     /// How two writes of one key become one: place in the state to rule. Without a rule the later write holds.
     #[serde(default)]
-    pub reducers: BTreeMap<StatePath, Reducer>,
+    pub reducers: BTreeMap<StatePath, ReducerUse>,
     /// How long the state lives.
     #[schemars(extend("default" = "turn"))]
     pub persist: Option<Persist>,
+}
+
+by_json_type! {
+    /// How two writes of one key become one: a rule, or a script.
+    pub enum ReducerUse {
+        /// By a rule.
+        is_string => Rule(Reducer),
+        /// By a script.
+        is_object => Script(ReducerScript),
+    }
+}
+
+/// A script that makes one value of two.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["lua"]}, {"required": ["js"]}]))]
+pub struct ReducerScript {
+    /// Lua code: `ctx.inputs.old` is what the state holds, `ctx.inputs.new` what is written; what it returns holds.
+    pub lua: Option<LuaCode>,
+    /// JavaScript code: `ctx.inputs.old` is what the state holds, `ctx.inputs.new` what is written; its last expression holds.
+    pub js: Option<JsCode>,
 }
 
 /// How two writes of one key become one.
@@ -93,8 +110,10 @@ pub enum Reducer {
     Merge,
     /// The larger one holds.
     Max,
-    /// A script decides.
-    Script,
+    /// The smaller one holds.
+    Min,
+    /// Numbers are added.
+    Sum,
 }
 
 /// How long the state lives.

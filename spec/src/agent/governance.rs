@@ -11,7 +11,7 @@ use crate::words::{
 /// What the agent may do and use.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["compliance", "rate_limits"], "x-aikit-not-supported" = ["guardrails"]))]
+#[schemars(extend("x-aikit-not-executed" = ["compliance"]))]
 pub struct Governance {
     /// Tools, secrets and limits.
     #[serde(default)]
@@ -338,6 +338,18 @@ pub enum GuardrailMethod {
     Script,
     /// A model says so.
     Model,
+}
+
+impl GuardrailAction {
+    /// The word in documents and journals.
+    pub fn word(self) -> &'static str {
+        match self {
+            GuardrailAction::Block => "block",
+            GuardrailAction::Redact => "redact",
+            GuardrailAction::Warn => "warn",
+            GuardrailAction::Ask => "ask",
+        }
+    }
 }
 
 /// What happens when a guardrail is broken.

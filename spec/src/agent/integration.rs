@@ -15,8 +15,7 @@ use crate::{
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
-    "x-aikit-not-executed" = ["capabilities", "tool_execution"],
-    "x-aikit-not-supported" = ["mcp_servers"],
+    "x-aikit-not-executed" = ["capabilities"],
 ))]
 pub struct Integration {
     /// What the agent needs and offers; others find it by this.
@@ -68,7 +67,7 @@ by_json_type! {
 /// A declared tool.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-#[schemars(extend("x-aikit-not-supported" = ["agent", "command", "http", "mcp", "openapi", "wasm", "workflow"]))]
+#[schemars(extend("x-aikit-not-supported" = ["wasm"]))]
 pub enum ToolSpec {
     /// A tool that comes with aikit, under its own name.
     Builtin(BuiltinToolSpec),
@@ -136,7 +135,6 @@ macro_rules! tool {
 /// A tool that comes with aikit.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
 pub struct BuiltinToolSpec {
     /// The name of the built-in tool.
     pub name: BuiltinRef,
@@ -167,8 +165,7 @@ pub struct BuiltinToolSpec {
 tool! {
     /// A tool written in Lua or JavaScript.
     #[schemars(deny_unknown_fields, rename = "{Code}Tool", extend("oneOf" = [{"required": ["code"]}, {"required": ["file"]}]))]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct ScriptTool<Code> {
+        pub struct ScriptTool<Code> {
         /// The code. `ctx.inputs` holds the arguments; what it returns is the result.
         pub code: Option<Code>,
         /// A file of the workspace that holds the code.
@@ -185,8 +182,7 @@ tool! {
 tool! {
     /// One request over HTTP. Its host must be one of `governance.security.permits.net`.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct HttpTool {
+        pub struct HttpTool {
         /// The method.
         #[schemars(extend("default" = "GET"))]
         pub method: Option<HttpMethod>,
@@ -197,7 +193,8 @@ tool! {
         pub headers: BTreeMap<String, TemplateText>,
         /// What is sent; texts may be templates.
         pub body: Option<DynamicValue>,
-        /// Addresses to which the request may go besides; `*` stands for anything.
+        /// Addresses to which the request and its redirects may go besides the host of `url`; `*` stands for anything. Empty
+        /// means every permitted host.
         #[serde(default)]
         pub url_allow: Vec<String>,
         /// The credential, by its name under `governance.security.secrets`; sent as a bearer token.
@@ -208,8 +205,7 @@ tool! {
 tool! {
     /// The operations of a service that is described by OpenAPI.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct OpenapiTool {
+        pub struct OpenapiTool {
         /// A file of the workspace, or the address of the description.
         pub spec: FilePath,
         /// The operations that can be called, by `operationId`; all of them unless said otherwise.
@@ -225,8 +221,7 @@ tool! {
 tool! {
     /// A tool of an MCP server, under a name of its own.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct McpTool {
+        pub struct McpTool {
         /// The server, by its name under `integration.mcp_servers`.
         pub server: McpServerRef,
         /// The name that the tool has there; the same unless said otherwise.
@@ -237,8 +232,7 @@ tool! {
 tool! {
     /// Another agent of the tenant.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct AgentTool {
+        pub struct AgentTool {
         /// The agent, as `name` or `name@version`.
         pub agent: AgentRef,
     }
@@ -247,8 +241,7 @@ tool! {
 tool! {
     /// Steps of this document.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct WorkflowTool {
+        pub struct WorkflowTool {
         /// The steps; `inputs` holds the arguments, the last output is the result.
         pub steps: Vec<Step>,
     }
@@ -257,8 +250,7 @@ tool! {
 tool! {
     /// A program. It must be one of `governance.security.permits.exec`.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct CommandTool {
+        pub struct CommandTool {
         /// The program and its arguments, which may be templates in which `args` holds the arguments of the call. No shell
         /// reads them.
         #[schemars(length(min = 1))]
@@ -274,8 +266,7 @@ tool! {
 tool! {
     /// A module of WebAssembly.
     #[schemars(deny_unknown_fields)]
-    #[schemars(extend("x-aikit-not-executed" = ["cache", "cost", "retry"]))]
-    pub struct WasmTool {
+        pub struct WasmTool {
         /// A file of the workspace that holds the module.
         pub file: FilePath,
         /// The function that is called.
@@ -324,6 +315,25 @@ pub enum HttpMethod {
     Delete,
 }
 
+impl HttpMethod {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HttpMethod::Get => "GET",
+            HttpMethod::Head => "HEAD",
+            HttpMethod::Post => "POST",
+            HttpMethod::Put => "PUT",
+            HttpMethod::Patch => "PATCH",
+            HttpMethod::Delete => "DELETE",
+        }
+    }
+
+    /// Whether it only reads.
+    pub fn is_safe(self) -> bool {
+        matches!(self, HttpMethod::Get | HttpMethod::Head)
+    }
+}
+
 /// A server of the Model Context Protocol.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -364,6 +374,7 @@ pub struct McpServer {
 /// How an MCP server is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-aikit-not-supported" = ["unix"]))]
 pub enum McpTransport {
     /// It is a program.
     Stdio,

@@ -7,17 +7,15 @@ use serde_json::{Map, Value};
 use crate::{
     agent::Retry,
     words::{
-        DurationText, ExprText, FilePath, HttpUrl, JsonSchemaObject, ModelRef, Name, PromptName, ProviderRef,
-        SecretRef, TemplateText, by_json_type,
+        DurationText, ExprText, FilePath, HttpUrl, JsCode, JsonSchemaObject, LuaCode, ModelRef, Name, PromptName,
+        ProviderRef, SecretRef, TemplateText, by_json_type,
     },
 };
 
 /// The models, the prompts and the form of the answer.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend(
-    "x-aikit-not-executed" = ["fallback_models", "judge_model", "routing"],
-))]
+#[schemars(extend())]
 pub struct Intelligence {
     /// Models by name.
     #[serde(default)]
@@ -51,7 +49,7 @@ pub struct Intelligence {
 /// A model and how it is asked.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["capabilities", "extra", "retry"]))]
+#[schemars(extend("x-aikit-not-executed" = ["capabilities"]))]
 pub struct Model {
     /// Who runs the model.
     pub provider: ProviderRef,
@@ -139,7 +137,6 @@ pub enum FallbackReason {
 /// Sampling.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["penalties", "reasoning", "top_k"]))]
 pub struct ModelParameters {
     /// How freely the model chooses: 0 is strict, 2 is wild.
     #[schemars(range(min = 0, max = 2))]
@@ -287,7 +284,7 @@ impl MessageRole {
 /// The form that an answer must have.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["mode", "parser"]))]
+#[schemars(extend("dependentRequired" = {"lua": ["parser"], "js": ["parser"], "pattern": ["parser"]}))]
 pub struct Output {
     /// JSON Schema (2020-12) of the answer.
     pub schema: JsonSchemaObject,
@@ -304,6 +301,13 @@ pub struct Output {
     /// How the answer is read.
     #[schemars(extend("default" = "json"))]
     pub parser: Option<OutputParser>,
+    /// For `regex`: the expression. Its named groups are the properties of the answer; without them the first group, or all
+    /// that was found, is the answer.
+    pub pattern: Option<String>,
+    /// For `script`: Lua code that finds the text in `ctx.inputs.answer` and returns the answer.
+    pub lua: Option<LuaCode>,
+    /// For `script`: JavaScript code that finds the text in `ctx.inputs.answer`; its last expression is the answer.
+    pub js: Option<JsCode>,
 }
 
 /// How a model is brought to keep the form of an answer.
@@ -358,7 +362,6 @@ pub enum InvalidOutput {
 /// How the agent thinks.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["stop_when", "strategy", "tool_choice"]))]
 pub struct Cognition {
     /// How many rounds of model and tools at most.
     #[serde(default = "ten")]

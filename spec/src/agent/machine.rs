@@ -112,6 +112,7 @@ pub struct GraphEdge {
 /// How runs are started and kept within bounds.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("x-aikit-not-executed" = ["schedule", "triggers"]))]
 pub struct Orchestration {
     /// Steps at the same time.
     #[schemars(range(min = 1, max = 1000), extend("default" = 8))]
@@ -122,8 +123,7 @@ pub struct Orchestration {
     /// Wall time.
     #[schemars(extend("default" = "5m"))]
     pub timeout: Option<DurationText>,
-    /// What happens when a step fails.
-    #[schemars(extend("default" = "fail"))]
+    /// What happens when a step fails: `compensate` where a step says how it is undone, else `fail`, unless said otherwise.
     pub on_error: Option<OnStepError>,
     /// A CEL expression; two runs with the same value are one.
     pub idempotency_key: Option<ExprText>,

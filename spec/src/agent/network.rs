@@ -127,6 +127,7 @@ pub struct Auth {
 /// A way to prove who one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-aikit-not-supported" = ["oauth"]))]
 pub enum AuthKind {
     /// None.
     None,

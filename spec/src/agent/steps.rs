@@ -30,8 +30,7 @@ pub const STEP_KINDS: &[&str] = &[
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
     "oneOf" = STEP_KINDS.iter().map(|kind| json!({"required": [kind]})).collect::<Vec<_>>(),
-    "x-aikit-not-executed" = ["breakpoint", "cache"],
-    "x-aikit-not-supported" = ["a2a", "compensate", "emit", "http", "human", "mcp"],
+    "x-aikit-not-supported" = ["a2a"],
 ))]
 pub struct Step {
     /// The step's name, unique in the document; later steps read `steps.<name>.output`.
@@ -143,7 +142,7 @@ pub struct LlmBody {
     #[serde(default)]
     pub tools: Vec<ToolRef>,
     /// The form that the answer must have; `intelligence.output` does not count here.
-    pub output: Option<Output>,
+    pub output: Option<Box<Output>>,
     /// How many rounds of model and tools at most; `intelligence.cognition.max_iterations` unless said otherwise.
     #[schemars(range(min = 1, max = 1000))]
     pub max_iterations: Option<u32>,
@@ -208,14 +207,15 @@ pub struct AssertBody {
 /// Branches that run side by side. What one branch writes, another does not see; two branches that write the same key of
 /// the state differently fail the step.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, extend("x-aikit-not-executed" = ["on_fail"]))]
+#[schemars(deny_unknown_fields)]
 pub struct ParallelStep {
     /// The steps of each branch, by the branch's name.
     #[schemars(length(min = 1))]
     pub branches: BTreeMap<Name, Vec<Step>>,
-    /// Whether all branches have to succeed or the first that does is enough.
+    /// How many branches have to succeed: `all`, `any`, or a number. When there are enough the others are ended.
     #[serde(default)]
-    pub join: Join,
+    #[schemars(extend("default" = "all"))]
+    pub join: JoinRule,
     /// What happens to the others when a branch fails.
     #[schemars(extend("default" = "cancel"))]
     pub on_fail: Option<OnBranchFail>,
@@ -231,16 +231,35 @@ pub enum OnBranchFail {
     Wait,
 }
 
+by_json_type! {
+    /// How many branches have to succeed: a word, or a number.
+    pub enum JoinRule {
+        /// All of them, or any.
+        is_string => Word(Join),
+        /// So many.
+        is_u64 => Count(BranchCount),
+    }
+}
+
+impl Default for JoinRule {
+    fn default() -> Self {
+        Self::Word(Join::All)
+    }
+}
+
 /// How many branches have to succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Join {
     /// All of them; the first failure ends the others.
-    #[default]
     All,
     /// The first that succeeds ends the others.
     Any,
 }
+
+/// A number of branches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub struct BranchCount(#[schemars(range(min = 1, max = 1000))] pub u32);
 
 /// Steps that run for each item of a list.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -293,7 +312,6 @@ pub struct LoopStep {
 /// How a step is tried again.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["request_timeout", "respect_retry_after"]))]
 pub struct Retry {
     /// How many attempts in all.
     #[serde(default = "three")]
@@ -359,7 +377,6 @@ pub enum Jitter {
 #[schemars(deny_unknown_fields)]
 #[schemars(extend(
     "oneOf" = [{"required": ["do"]}, {"required": ["use"]}, {"required": ["raise"]}, {"required": ["goto"]}],
-    "x-aikit-not-supported" = ["goto"],
 ))]
 pub struct ErrorCase {
     /// The code of the error, in which `*` stands for anything.
@@ -373,6 +390,6 @@ pub struct ErrorCase {
     pub value: Option<DynamicValue>,
     /// Another error instead.
     pub raise: Option<RaiseStep>,
-    /// The step with which the run goes on.
+    /// The step with which the run goes on: one of the same list, or of a list around it.
     pub goto: Option<StepRef>,
 }

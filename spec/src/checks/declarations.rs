@@ -113,7 +113,8 @@ impl<'a> Checker<'a> {
         for prompt in prompts {
             self.prompt(prompt.node, &roots);
         }
-        self.schema(self.at(&["intelligence", "output", "schema"]));
+        self.answer(self.at(&["intelligence", "output"]));
+        self.tool_choice();
     }
 
     /// Several models, none of them named `default`, and nobody says which one is used.

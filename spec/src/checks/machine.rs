@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aikit_core::{Diagnostic, TextRange, codes};
 use aikit_yaml::{Entry, Node};
 
-use super::Checker;
+use super::{Checker, steps::with_error};
 use crate::roots::{Roots, Shape};
 
 impl<'a> Checker<'a> {
@@ -66,11 +66,12 @@ impl<'a> Checker<'a> {
             }
             let events = state.value.get("on").map(Node::entries).unwrap_or_default();
             let mut lists: Vec<&'a [Node]> = events.iter().map(|event| event.value.items()).collect();
-            for key in ["on_done", "on_error"] {
-                lists.extend(state.value.get(key).map(Node::items));
-            }
+            lists.extend(state.value.get("on_done").map(Node::items));
             for list in lists {
                 self.transitions(list, &names, &roots, from);
+            }
+            if let Some(list) = state.value.get("on_error").map(Node::items) {
+                self.transitions(list, &names, &with_error(roots.clone()), from);
             }
             for after in state.value.get("after").map(Node::entries).unwrap_or_default() {
                 self.known(codes::UNKNOWN_STATE, &after.value, "state", "behavior", &names);

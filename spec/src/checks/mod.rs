@@ -8,12 +8,14 @@ mod declarations;
 mod flow;
 mod machine;
 mod order;
+mod output;
 mod policy;
 mod rest;
 mod schemas;
 mod steps;
 mod suite;
 mod texts;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,6 +15,7 @@ impl<'a> Checker<'a> {
         self.isolation();
         self.grants();
         self.reached();
+        self.permitted_mcp();
         self.guardrails();
         self.outer_limits();
     }
@@ -112,7 +113,7 @@ impl<'a> Checker<'a> {
         for tool in self.at(&["integration", "tools"]).map(Node::items).unwrap_or_default() {
             match tool.get("kind").and_then(Node::as_str) {
                 Some("http") => urls.extend(tool.get("url")),
-                Some("openapi") => urls.extend(tool.get("base_url")),
+                Some("openapi") => urls.extend(tool.get("base_url").into_iter().chain(tool.get("spec"))),
                 Some("command") => programs.extend(tool.get("argv").and_then(|argv| argv.items().first())),
                 _ => {}
             }
@@ -121,7 +122,7 @@ impl<'a> Checker<'a> {
             urls.extend(server.get("url"));
             programs.extend(server.get("command").and_then(|command| command.items().first()));
         }
-        for step in super::steps::all(self.root) {
+        for step in super::steps::all(self.root).into_iter().chain(super::steps::of_tools(self.root)) {
             urls.extend(step.get("http").and_then(|http| http.get("url")));
         }
         let models = self.models.values().map(|model| model.node).collect::<Vec<_>>();

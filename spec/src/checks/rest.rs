@@ -31,7 +31,7 @@ impl<'a> Checker<'a> {
         let mut found: Vec<(Vec<Segment>, &'a Node, Mark)> = Vec::new();
         for entry in self.root.entries().iter().filter(|entry| !ELSEWHERE.contains(&&[entry.name()][..])) {
             schema::walk_block(self.root, entry, &mut |path, node, mark| {
-                let elsewhere = ELSEWHERE.iter().any(|place| starts_with(path, place));
+                let elsewhere = ELSEWHERE.iter().any(|place| starts_with(path, place)) || is_tool_step(path);
                 let says = mark.reference.is_some() || mark.language.is_some();
                 if says && !elsewhere && node.as_str().is_some() || mark.language == Some("json-schema") && !elsewhere {
                     found.push((path.to_vec(), node, mark));
@@ -129,6 +129,11 @@ fn starts_with(path: &[Segment], keys: &[&str]) -> bool {
         && path.iter().zip(keys).all(|(segment, key)| matches!(segment, Segment::Key(name) if name == key))
 }
 
+/// Whether a place is inside the steps of a tool, which are checked as steps.
+fn is_tool_step(path: &[Segment]) -> bool {
+    starts_with(path, &["integration", "tools"]) && path.get(3) == Some(&Segment::Key("steps".into()))
+}
+
 /// The names that can be read at a place.
 fn roots(standard: &Roots, path: &[Segment]) -> Roots {
     let roots = standard.clone();
@@ -136,6 +141,8 @@ fn roots(standard: &Roots, path: &[Segment]) -> Roots {
         roots.with("args", Shape::Any)
     } else if starts_with(path, &["governance", "guardrails"]) || starts_with(path, &["memory", "write_policy"]) {
         roots.with("value", Shape::Any)
+    } else if starts_with(path, &["intelligence", "cognition"]) {
+        roots.with("output", Shape::Any).with("calls", Shape::Any).with("iteration", Shape::Any)
     } else {
         roots
     }

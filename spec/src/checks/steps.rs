@@ -88,6 +88,13 @@ pub(super) fn all(root: &Node) -> Vec<&Node> {
     steps
 }
 
+/// Every step of the tools that consist of steps.
+pub(super) fn of_tools(root: &Node) -> Vec<&Node> {
+    let tools = root.get("integration").and_then(|integration| integration.get("tools")).map(Node::items);
+    let steps = tools.unwrap_or_default().iter().filter_map(|tool| tool.get("steps"));
+    steps.flat_map(|steps| below(steps.items())).collect()
+}
+
 /// These steps and those inside of them.
 pub(super) fn below(steps: &[Node]) -> Vec<&Node> {
     let mut all = Vec::new();
@@ -143,6 +150,7 @@ impl<'a> Checker<'a> {
         self.state_machine(&roots);
         self.graph(&roots);
         self.hooks(&roots);
+        self.workflow_tools();
         let needed = [("state_machine", "state_machine"), ("state_graph", "graph")];
         for (word, key) in needed.into_iter().filter(|(word, _)| kind_word == Some(*word)) {
             if let (Some(kind), None) = (kind, self.at(&["behavior", key])) {
@@ -157,7 +165,7 @@ impl<'a> Checker<'a> {
 
     fn step_names(&mut self) {
         let mut seen: BTreeMap<&str, TextRange> = BTreeMap::new();
-        for name in all(self.root).into_iter().filter_map(|step| step.get("name")) {
+        for name in all(self.root).into_iter().chain(of_tools(self.root)).filter_map(|step| step.get("name")) {
             let Some(text) = name.as_str() else { continue };
             match seen.get(text) {
                 Some(first) => {
@@ -240,7 +248,7 @@ impl<'a> Checker<'a> {
             output = self.llm(llm, &roots);
         }
         if let Some(node) = step.get("tool") {
-            let tool = self.tool(node);
+            let tool = if self.of_source(node) { None } else { self.tool(node) };
             output = tool.and_then(|tool| schema_value(tool.node.get("output")));
             let args = step.get("args");
             if let Some(args) = args {
@@ -393,14 +401,16 @@ impl<'a> Checker<'a> {
             self.model(model);
         }
         for tool in llm.get("tools").map(Node::items).unwrap_or_default() {
-            self.tool(tool);
+            if !self.of_source(tool) {
+                self.tool(tool);
+            }
         }
-        self.schema(llm.get("output").and_then(|output| output.get("schema")))
+        self.answer(llm.get("output"))
     }
 
     /// What a tool takes, as far as the document or the built-in tool says.
     fn tool_input(&self, tool: &Node, name: &Node) -> Option<Value> {
-        if tool.get("code").is_some() {
+        if tool.get("kind").and_then(Node::as_str).is_some_and(|kind| kind != "builtin") {
             return schema_value(tool.get("input"));
         }
         let name = name.as_str()?;
@@ -618,7 +628,7 @@ impl<'a> Checker<'a> {
 }
 
 /// What can be read where an error is handled.
-fn with_error(roots: Roots) -> Roots {
+pub(super) fn with_error(roots: Roots) -> Roots {
     let text = || Shape::Scalar("a text");
     roots.with("error", Shape::closed([("code", text()), ("message", text())]))
 }

@@ -16,7 +16,7 @@ use crate::{
         LayerPlanSource, MemoryPlan, MemoryStep, MemoryTool, RagPlan, RecallPlan, SemanticPlan, StepKind, ToolKind,
         ToolPlan, TriggerPlan,
     },
-    words::{ModelRef, Name},
+    words::ModelRef,
 };
 
 /// Turns that a conversation keeps where it does not say how many.
@@ -145,16 +145,7 @@ impl Lowering<'_> {
         }
         // A model that is not declared is one for this use alone: it does not become one that can be asked.
         let (provider, model) = name.split_once('/').unwrap_or(("", name));
-        crate::plan::ModelPlan {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-            base_url: None,
-            secret: None,
-            parameters: Default::default(),
-            timeout: super::MODEL_TIMEOUT,
-            pricing: None,
-            range: root.range,
-        }
+        crate::plan::ModelPlan { range: root.range, ..crate::plan::ModelPlan::new(provider, model) }
     }
 
     pub(super) fn context(&mut self, root: &Node) -> ContextPlan {
@@ -244,8 +235,9 @@ impl Lowering<'_> {
                 search(&query),
             ),
         ];
+        let permits = super::tools::permits(self.document, root);
         let granted = offered.into_iter().filter(|(offered, _, name, ..)| {
-            *offered && self.may_use(name) && declared.iter().all(|tool| tool.name != *name)
+            *offered && permits.refuses(name).is_none() && declared.iter().all(|tool| tool.name != *name)
         });
         granted
             .map(|(_, tool, name, description, input)| ToolPlan {
@@ -254,8 +246,7 @@ impl Lowering<'_> {
                 input,
                 kind: ToolKind::Memory(tool),
                 repeatable: matches!(tool, MemoryTool::Recall | MemoryTool::SearchKnowledge),
-                ask: self.ask(root, name, root),
-                ..super::unsupported_tool("memory", &Name(name.to_owned()), description, root)
+                ..self.builtin(name, None, root)
             })
             .collect()
     }

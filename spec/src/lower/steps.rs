@@ -2,12 +2,15 @@ use aikit_core::Language;
 use aikit_yaml::Node;
 use serde_json::Value;
 
-use super::{Lowering, duration, dynamic, output_plan, script};
+use super::{Lowering, duration, dynamic, models::output_plan, script};
 use crate::{
-    agent::{ErrorCase, LlmStep, Retry, STEP_KINDS, Step},
+    agent::{ErrorCase, HumanStep, LlmStep, Retry, STEP_KINDS, Step},
     checks::execution_order,
     expr::Expr,
-    plan::{Dynamic, ErrorAction, ErrorPlan, PromptPlan, RetryPlan, StepKind, StepPlan},
+    plan::{
+        CachePlan, Compensation, Dynamic, ErrorAction, ErrorPlan, HumanPlan, JoinPlan, PromptPlan, RetryPlan, StepKind,
+        StepPlan, WaitFor,
+    },
     template::Template,
     words::{Name, SubflowRef},
 };
@@ -40,7 +43,18 @@ impl Lowering<'_> {
             timeout: duration(step.timeout.as_ref()),
             retry: step.retry.as_ref().map(retry),
             on_error: self.on_error(root, step, node)?,
+            compensate: self.compensation(root, step, node)?,
+            cache: step.cache.as_ref().and_then(|cache| {
+                let key = node.get("cache").and_then(|node| node.get("key")).and_then(super::template);
+                Some(CachePlan { ttl: duration(Some(&cache.ttl))?, key })
+            }),
+            breakpoint: step.breakpoint == Some(true),
         })
+    }
+
+    fn compensation(&mut self, root: &Node, step: &Step, node: &Node) -> Result<Option<Compensation>, String> {
+        let Some(steps) = &step.compensate else { return Ok(None) };
+        self.body(root, steps, node, "compensate").map(|steps| Some(steps.into()))
     }
 
     fn on_error(&mut self, root: &Node, step: &Step, node: &Node) -> Result<Vec<ErrorPlan>, String> {
@@ -53,7 +67,9 @@ impl Lowering<'_> {
                     let (code, message) = node.get("raise").and_then(raised).ok_or("an error without a code")?;
                     ErrorAction::Raise(code, message)
                 }
-                _ if node.get("goto").is_some() => ErrorAction::Unsupported("goto"),
+                _ if case.goto.is_some() => {
+                    ErrorAction::Goto(case.goto.as_ref().map(|step| step.0.0.clone()).unwrap_or_default())
+                }
                 (_, _, value) => ErrorAction::Use(value.map_or(Dynamic::Literal(Value::Null), dynamic)),
             };
             Ok(ErrorPlan { matches: case.matches.clone(), then })
@@ -87,7 +103,8 @@ impl Lowering<'_> {
                 Ok((entry.name().to_owned(), steps))
             };
             let branches = entries.iter().map(branch).collect::<Result<_, String>>()?;
-            return Ok(StepKind::Parallel { branches, join: parallel.join });
+            let join = JoinPlan::new(&parallel.join, parallel.on_fail, parallel.branches.len());
+            return Ok(StepKind::Parallel { branches, join });
         }
         if let (Some(map), Some(node)) = (&step.map, node.get("map")) {
             return Ok(StepKind::Map {
@@ -109,6 +126,14 @@ impl Lowering<'_> {
         if let Some(tool) = &step.tool {
             let args = node.get("args").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
             return Ok(StepKind::Tool { tool: tool.call_name(), args });
+        }
+        if let Some((server, tool)) = step.mcp.as_ref().and_then(|glob| glob.0.split_once('/')) {
+            let args = node.get("args").map_or_else(|| Dynamic::Object(Vec::new()), dynamic);
+            return Ok(StepKind::Mcp { server: server.to_owned(), tool: tool.to_owned(), args });
+        }
+        if let (Some(http), Some(node)) = (&step.http, node.get("http")) {
+            let secret = http.secret.as_ref().and_then(|name| self.secret(&name.0));
+            return super::tools::http(http.method, node, Vec::new(), secret).map(StepKind::Http).ok_or_else(lost);
         }
         if let (Some(step), Some(node)) = (&step.script, node.get("script")) {
             let language = if step.lua.is_some() { Language::Lua } else { Language::Js };
@@ -132,11 +157,20 @@ impl Lowering<'_> {
             }
             return Ok(StepKind::Switch { cases: guarded, default });
         }
-        if let Some(wait) = &step.wait {
-            return Ok(match duration(wait.time.as_ref()) {
-                Some(time) => StepKind::Wait(time),
-                None => StepKind::Unsupported("wait"),
-            });
+        if let (Some(wait), Some(node)) = (&step.wait, node.get("wait")) {
+            let wait = match (duration(wait.time.as_ref()), node.get("until").and_then(expr), &wait.event) {
+                (Some(time), ..) => WaitFor::Time(time),
+                (None, Some(until), _) => WaitFor::Until(until),
+                (None, None, event) => WaitFor::Event(event.as_ref().ok_or_else(lost)?.0.clone()),
+            };
+            return Ok(StepKind::Wait(wait));
+        }
+        if let (Some(human), Some(inside)) = (&step.human, node.get("human")) {
+            return Ok(StepKind::Human(self.human(root, human, inside)));
+        }
+        if let (Some(emit), Some(inside)) = (&step.emit, node.get("emit")) {
+            let payload = inside.get("payload").map_or(Dynamic::Literal(Value::Null), dynamic);
+            return Ok(StepKind::Emit { event: emit.event.0.clone(), payload });
         }
         if let Some(node) = node.get("raise") {
             let (code, message) = raised(node).ok_or_else(lost)?;
@@ -153,6 +187,19 @@ impl Lowering<'_> {
         }
         let kind = STEP_KINDS.iter().find(|kind| node.get(kind).is_some());
         kind.map(|kind| StepKind::Unsupported(kind)).ok_or_else(lost)
+    }
+
+    fn human(&self, root: &Node, human: &HumanStep, node: &Node) -> HumanPlan {
+        let choices = node.get("choices").map(Node::items).unwrap_or_default().iter();
+        HumanPlan {
+            task: human.ask,
+            prompt: node.get("prompt").and_then(|node| self.prompt(root, node)),
+            to: node.get("to").and_then(super::template),
+            choices: choices.filter_map(super::template).collect(),
+            schema: node.get("schema").map(Node::to_json),
+            timeout: duration(human.timeout.as_ref()),
+            on_timeout: node.get("on_timeout").map(dynamic),
+        }
     }
 
     /// Steps that are run by name. The checks have made sure that they do not run themselves.
@@ -191,7 +238,8 @@ impl Lowering<'_> {
     }
 }
 
-fn retry(retry: &Retry) -> RetryPlan {
+/// How something is tried again.
+pub(super) fn retry(retry: &Retry) -> RetryPlan {
     let time = |text| duration(Some(text)).unwrap_or_default();
     RetryPlan {
         max_attempts: retry.max_attempts,
@@ -200,6 +248,8 @@ fn retry(retry: &Retry) -> RetryPlan {
         max_delay: time(&retry.max_delay),
         backoff: retry.backoff,
         jitter: retry.jitter,
+        request_timeout: duration(retry.request_timeout.as_ref()),
+        respect_retry_after: retry.respect_retry_after.unwrap_or(true),
     }
 }
 
@@ -211,7 +261,7 @@ fn raised(node: &Node) -> Option<(String, Option<Template>)> {
     }
 }
 
-fn expr(node: &Node) -> Option<Expr> {
+pub(super) fn expr(node: &Node) -> Option<Expr> {
     Some(Expr { source: node.as_str()?.to_owned(), range: node.range })
 }
 

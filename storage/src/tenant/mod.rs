@@ -1,5 +1,6 @@
 //! The data of one tenant.
 
+mod events;
 mod facts;
 mod history;
 mod knowledge;

@@ -48,7 +48,7 @@ impl Execution {
     }
 
     /// Writes what a step or a model wants to be remembered.
-    async fn keep(
+    async fn keep_memory(
         &self,
         address: &str,
         value: Value,
@@ -128,7 +128,7 @@ impl Execution {
         match step {
             MemoryStep::Remember { value, into, label } => {
                 let value = self.resolve(value, &scope)?;
-                self.keep(address, value, *into, label.as_deref()).await
+                self.keep_memory(address, value, *into, label.as_deref()).await
             }
             MemoryStep::Recall { query: text, from, top_k } => self.look_up(address, query(text)?, *from, *top_k).await,
             MemoryStep::Retrieve { query: text, from, top_k, min_score } => {
@@ -147,11 +147,11 @@ impl Execution {
         let text = |name: &str| args.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let top_k = args.get("top_k").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(TOP_K);
         match tool {
-            MemoryTool::Remember => self.keep(address, args.clone(), MemoryKind::Episodic, None).await,
+            MemoryTool::Remember => self.keep_memory(address, args.clone(), MemoryKind::Episodic, None).await,
             MemoryTool::Recall => self.look_up(address, text("query"), MemoryKind::Episodic, top_k).await,
             MemoryTool::UpdateBlock => {
                 let label = text("label");
-                self.keep(address, Value::String(text("text")), MemoryKind::Block, Some(&label)).await
+                self.keep_memory(address, Value::String(text("text")), MemoryKind::Block, Some(&label)).await
             }
             MemoryTool::SearchKnowledge => {
                 let (from, min_score) = match &self.plan.memory.rag {
