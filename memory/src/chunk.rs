@@ -35,20 +35,19 @@ pub fn cut(text: &str, cut: Cut) -> Vec<Passage> {
     passages
 }
 
-/// How long a part of a text is.
-type Cost = fn(&str) -> usize;
-
 /// Parts of a range that are `size` long at most and have `overlap` in common.
 fn pieces(text: &str, range: Range<usize>, cut: Cut) -> Vec<Range<usize>> {
-    let one: Cost = |_| 1;
-    let (atoms, cost): (Vec<Range<usize>>, Cost) = match cut.unit {
+    let atoms: Vec<Range<usize>> = match cut.unit {
         Unit::Chars => {
             let inside = text[range.clone()].char_indices();
-            let atoms = inside.map(|(at, c)| range.start + at..range.start + at + c.len_utf8()).collect();
-            (atoms, one)
+            inside.map(|(at, c)| range.start + at..range.start + at + c.len_utf8()).collect()
         }
-        Unit::Sentences => (sentences(text, range), one),
-        Unit::Tokens | Unit::Headings => (atoms(text, range), word_tokens),
+        Unit::Sentences => sentences(text, range),
+        Unit::Tokens | Unit::Headings => atoms(text, range),
+    };
+    let cost = |atom: &str| match cut.unit {
+        Unit::Chars | Unit::Sentences => 1,
+        Unit::Tokens | Unit::Headings => word_tokens(atom),
     };
     let (size, overlap) = (cut.size.max(1), cut.overlap.min(cut.size.saturating_sub(1)));
     let costs: Vec<usize> = atoms.iter().map(|atom| cost(&text[atom.clone()])).collect();
