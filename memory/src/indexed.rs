@@ -67,14 +67,18 @@ impl<T> Default for Indexed<T> {
 
 impl<T: Entry> Indexed<T> {
     /// Adds entries that are new since `state`.
-    pub fn extend(&mut self, entries: Vec<T>, state: PartState, graph: HnswParameters) {
+    pub fn extend(&mut self, entries: Vec<T>, state: PartState, graph: Option<HnswParameters>) {
         for mut entry in entries {
             let id = entry.id();
             if let Some(vector) = entry.take_vector() {
                 // A model that was changed gives vectors of another length under the same name.
                 let indexes = self.vectors.entry(vector.model).or_default();
                 if !indexes.iter_mut().any(|index| index.insert(id, &vector.values)) {
-                    let mut index = Index::new(vector.values.len(), graph);
+                    let length = vector.values.len();
+                    let mut index = match graph {
+                        Some(graph) => Index::new(length, graph),
+                        None => Index::with_limit(length, HnswParameters::default(), usize::MAX),
+                    };
                     index.insert(id, &vector.values);
                     indexes.push(index);
                 }

@@ -39,6 +39,7 @@ const ATTEMPTS: usize = 8;
 pub struct MemoryService {
     kept: Arc<dyn MemoryStore>,
     process: Arc<dyn MemoryStore>,
+    clock: Arc<dyn Clock>,
     episodes: Indexes<Episode>,
     passages: Indexes<Passage>,
 }
@@ -46,8 +47,8 @@ pub struct MemoryService {
 impl MemoryService {
     /// Over the rows of a scope; what is to live in the process is kept here.
     pub fn new(kept: Arc<dyn MemoryStore>, clock: Arc<dyn Clock>) -> Self {
-        let process = Arc::new(ProcessRows::new(clock));
-        Self { kept, process, episodes: Indexes::default(), passages: Indexes::default() }
+        let process = Arc::new(ProcessRows::new(clock.clone()));
+        Self { kept, process, clock, episodes: Indexes::default(), passages: Indexes::default() }
     }
 
     fn rows(&self, space: &Space) -> &Arc<dyn MemoryStore> {
@@ -106,7 +107,7 @@ impl<T: Entry> Indexes<T> {
             if known.removed != state.removed {
                 *index = Indexed::default();
             }
-            index.extend(fresh, state, parameters(search.graph));
+            index.extend(fresh, state, search.graph.map(parameters));
             index.search(&search)
         };
         tokio::task::spawn_blocking(work)
@@ -249,6 +250,11 @@ impl Memory for MemoryService {
 
     async fn turns(&self, space: &Space, most: u32) -> Result<Vec<Value>, RunError> {
         self.rows(space).turns(space, most).await.map_err(failed)
+    }
+
+    fn blank(&self) -> Arc<dyn Memory> {
+        let rows = Arc::new(ProcessRows::new(self.clock.clone()));
+        Arc::new(Self::new(rows, self.clock.clone()))
     }
 
     async fn add_turns(&self, space: &Space, turns: Vec<Value>, keep: u32) -> Result<(), RunError> {

@@ -38,7 +38,7 @@ fn search(text: &str, vector: Option<[f32; 2]>, by: SearchBy) -> Search {
         fuse: FuseBy::Rrf,
         top_k: 10,
         min_score: 0.0,
-        graph: GraphSettings::default(),
+        graph: Some(GraphSettings::default()),
     }
 }
 

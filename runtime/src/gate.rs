@@ -303,35 +303,42 @@ impl Gate {
 
     /// Refuses an effect for which nothing is left.
     fn reserve(&self, kind: EffectKind) -> Result<(), RunError> {
-        let inner = self.lock();
-        let spent = |what: &str, limit: String, key: &str| {
-            Err(RunError::new(ErrorKind::BudgetExceeded, format!("the run's budget of {limit} {what} is spent"))
-                .with_help(format!("raise governance.budget.per_execution.{key}")))
-        };
-        if kind == EffectKind::Model {
-            if let Some(limit) = self.core.limits.model_calls
-                && inner.usage.model_calls >= limit
-            {
-                return spent("model calls", limit.to_string(), "llm_calls");
+        let (inner, limits) = (self.lock(), &self.core.limits);
+        match kind {
+            EffectKind::Model => {
+                if let Some(limit) = limits.model_calls
+                    && inner.usage.model_calls >= limit
+                {
+                    return Err(spent("model calls", limit.to_string(), "llm_calls"));
+                }
+                self.tokens_left(&inner.usage)
             }
-            if let Some(limit) = self.core.limits.tokens
-                && inner.usage.input_tokens + inner.usage.output_tokens >= limit
-            {
-                return spent("tokens", limit.to_string(), "tokens");
-            }
-            if let Some(limit) = self.core.limits.usd
-                && inner.usage.cost_usd >= limit
-            {
-                return spent("US dollars", limit.to_string(), "usd");
-            }
+            EffectKind::Tool => match limits.tool_calls {
+                Some(limit) if inner.usage.tool_calls >= limit => {
+                    Err(spent("tool calls", limit.to_string(), "tool_calls"))
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
         }
-        if kind == EffectKind::Tool
-            && let Some(limit) = self.core.limits.tool_calls
-            && inner.usage.tool_calls >= limit
+    }
+
+    /// Refuses what takes tokens when none are left, whatever its kind.
+    pub fn afford_tokens(&self) -> Result<(), RunError> {
+        self.tokens_left(&self.lock().usage)
+    }
+
+    fn tokens_left(&self, usage: &Usage) -> Result<(), RunError> {
+        let limits = &self.core.limits;
+        if let Some(limit) = limits.tokens
+            && usage.input_tokens + usage.output_tokens >= limit
         {
-            return spent("tool calls", limit.to_string(), "tool_calls");
+            return Err(spent("tokens", limit.to_string(), "tokens"));
         }
-        Ok(())
+        match limits.usd {
+            Some(limit) if usage.cost_usd >= limit => Err(spent("US dollars", limit.to_string(), "usd")),
+            _ => Ok(()),
+        }
     }
 
     /// What an effect may take to clean up after a cancellation; then it is left behind.
@@ -546,6 +553,12 @@ impl Drop for Resting {
     fn drop(&mut self) {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).working += 1;
     }
+}
+
+/// A budget that is used up.
+fn spent(what: &str, limit: String, key: &str) -> RunError {
+    RunError::new(ErrorKind::BudgetExceeded, format!("the run's budget of {limit} {what} is spent"))
+        .with_help(format!("raise governance.budget.per_execution.{key}"))
 }
 
 fn same(known: &Result<Value, RunError>, outcome: &Result<(Value, Usage), RunError>) -> bool {

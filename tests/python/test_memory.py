@@ -58,7 +58,7 @@ def test_a_process_recalls_what_another_one_remembered(tmp_path):
     assert 0 < output["found"][0]["score"] <= 1
     assert output["human"] == [{"id": "human", "text": "the invoice is number 42", "score": 1.0}]
     found = run(path, text="write an email")["output"]["found"]
-    assert [one["text"] for one in found] == ["write to [email]"]
+    assert found[0]["text"] == "write to [email]"
     # The oldest leaves.
     run(path, text="a fourth one", keep=True)
     assert all("tea" not in one["text"] for one in run(path, text="green tea")["output"]["found"])
@@ -98,3 +98,32 @@ def test_a_notebook_keeps_what_a_cell_remembers(tmp_path):
     ran = nbformat.read(out, as_version=4)
     values = [cell.outputs[-1]["data"]["text/plain"] for cell in ran.cells[1:]]
     assert values == ["Ada likes tea", "true", "0"]
+
+
+READER = """
+identity: {agent_id: reader, name: Reader}
+interface: {inputs: {type: object, properties: {text: {type: string}}, required: [text]}}
+memory:
+  knowledge_bases: [{name: handbook, source: "docs/**/*.md", chunk: {by: headings, size: 80, overlap: 0}}]
+intelligence: {embedding_model: hashing/384}
+behavior:
+  steps:
+    - name: find
+      retrieve: {query: "{{ inputs.text }}", top_k: 1}
+"""
+
+
+def test_documents_beside_the_agent_are_read_when_they_change(tmp_path):
+    path = document(tmp_path, READER)
+    pages = tmp_path / "docs" / "rules"
+    pages.mkdir(parents=True)
+    page = pages / "shop.md"
+    page.write_text("# Shop\n## Refunds\nMoney is sent back within 14 days.\n## Shipping\nWe ship on Fridays.\n")
+    (tmp_path / "secret.md").write_text("# Secret\nMoney is under the carpet.\n")
+    found = run(path, text="When is the money sent back?")["output"]
+    assert [one["citation"] for one in found] == ["docs/rules/shop.md > Shop > Refunds"]
+    assert page.read_bytes()[found[0]["start"] : found[0]["end"]].decode() == found[0]["text"]
+    page.write_text("# Shop\n## Refunds\nMoney is sent back within 30 days.\n")
+    assert "30 days" in run(path, text="When is the money sent back?")["output"][0]["text"]
+    page.unlink()
+    assert run(path, text="When is the money sent back?")["output"] == []

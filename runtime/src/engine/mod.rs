@@ -177,10 +177,12 @@ impl Engine {
         &self.limits
     }
 
-    /// The same engine with other models and credentials and no way out: nothing leaves the machine in a test.
+    /// The same engine with other models and credentials, an empty memory and no way out: nothing leaves the machine in a test,
+    /// and nothing of it stays.
     pub fn for_tests(&self, models: Arc<dyn Models>, secrets: Arc<dyn Secrets>) -> Self {
-        let reach = Reach::default();
-        Self { ports: Ports { models, secrets, reach, ..self.ports.clone() }, ..self.clone() }
+        let models = memory::offline(models, self.ports.models.clone());
+        let (memory, reach) = (self.ports.memory.blank(), Reach::default());
+        Self { ports: Ports { models, secrets, memory, reach, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// The same engine with another workspace and other ways out of it.

@@ -1,5 +1,7 @@
 //! The memory of agents as one scope sees it. No method takes a tenant, a user or a session.
 
+use std::sync::Arc;
+
 use aikit_core::{
     RunError,
     memory::{
@@ -49,8 +51,8 @@ pub struct Search {
     pub top_k: usize,
     /// How well a text has to fit, from 0 to 1: by the cosine or by its words, whichever is better.
     pub min_score: f64,
-    /// The graph of a large index.
-    pub graph: GraphSettings,
+    /// The graph of a large index; without one every vector is compared.
+    pub graph: Option<GraphSettings>,
 }
 
 /// How the graph of a large index is built.
@@ -195,6 +197,9 @@ pub trait Memory: Send + Sync {
 
     /// The turns of a conversation, the oldest first, at most the newest so many.
     async fn turns(&self, space: &Space, most: u32) -> Result<Vec<Value>, RunError>;
+
+    /// A memory that holds nothing and ends with its last user, for tests.
+    fn blank(&self) -> Arc<dyn Memory>;
 
     /// Adds turns to a conversation, of which the newest `keep` stay.
     async fn add_turns(&self, space: &Space, turns: Vec<Value>, keep: u32) -> Result<(), RunError>;

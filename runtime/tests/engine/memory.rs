@@ -5,6 +5,7 @@ use aikit_runtime::{
     engine::{Replay, RunOptions, RunReport},
     journal::{EffectKind, Record},
     ports::{Message, Role},
+    testing,
 };
 use serde_json::{Value, json};
 
@@ -408,4 +409,32 @@ async fn scripts_remember_through_the_gate() {
     assert_eq!(effects(&report), ["memory.remember", "memory.recall"]);
     let denied = steps("memory: {write_policy: {who: never}}", script);
     assert_eq!(world.fails(&denied, json!({})).await.kind, ErrorKind::ToolDenied);
+}
+
+#[tokio::test]
+async fn a_test_begins_with_an_empty_memory_and_leaves_nothing() {
+    let world = World::new([]);
+    let document = format!(
+        "{}tests:\n  - {{name: one, input: {{text: tea}}, expect: {{output: [{{text: tea}}]}}}}\n  - {{name: two, input: {{text: tea}}, expect: {{output: [{{text: tea}}]}}}}\n",
+        steps("intelligence: {embedding_model: scripted/auto}", &format!("{KEEP}{FIND}"))
+    );
+    let plan = world.plan(&document);
+    for case in &plan.tests {
+        let setting = testing::Setting { source_name: "test", cassette: None, live_judges: false };
+        let tested = testing::case(&world.engine, &plan, case, setting, world.cancel.clone()).await;
+        assert!(tested.is_ok(), "{tested:?}");
+    }
+    assert_eq!(world.run(&steps("", FIND), json!({"text": "tea"})).await.result().unwrap(), json!([]));
+}
+
+#[tokio::test]
+async fn what_vectors_cost_counts_against_the_budget() {
+    let world = World::new([]);
+    let head = "governance: {budget: {per_execution: {tokens: 1}}}";
+    let error = world.fails(&steps(head, &format!("{KEEP}{FIND}")), json!({"text": "tea"})).await;
+    assert_eq!(error.kind, ErrorKind::BudgetExceeded, "{error}");
+    // A model that is named has to be there; one that stands in for none needs not.
+    let error =
+        world.fails(&steps("intelligence: {embedding_model: scripted/auto}", KEEP), json!({"text": "tea"})).await;
+    assert_eq!(error.kind, ErrorKind::ProviderInvalid, "{error}");
 }

@@ -46,7 +46,9 @@ impl Lowering<'_> {
                 share: share(episodic.scope),
                 days: episodic.retention_days,
                 entries: episodic.max_entries,
-                graph: (graph.m.unwrap_or(16), graph.ef_construction.unwrap_or(200), graph.ef_search.unwrap_or(64)),
+                graph: (episodic.provider != Some(agent::EpisodicProvider::Inmemory)).then(|| {
+                    (graph.m.unwrap_or(16), graph.ef_construction.unwrap_or(200), graph.ef_search.unwrap_or(64))
+                }),
                 embedding: self.embedding(root, episodic.embedding.as_ref()),
             },
             semantic: SemanticPlan {

@@ -54,8 +54,8 @@ pub struct EpisodicPlan {
     pub days: Option<u32>,
     /// How many there may be.
     pub entries: Option<u64>,
-    /// The index: neighbours, candidates when it is built, candidates in a search.
-    pub graph: (u32, u32, u32),
+    /// The index: neighbours, candidates when it is built, candidates in a search. Without one every memory is compared.
+    pub graph: Option<(u32, u32, u32)>,
     /// What turns texts into vectors.
     pub embedding: EmbeddingPlan,
 }
@@ -229,7 +229,7 @@ impl MemoryPlan {
                 share: Share::User,
                 days: None,
                 entries: None,
-                graph: (16, 200, 64),
+                graph: Some((16, 200, 64)),
                 embedding,
             },
             semantic: SemanticPlan {

@@ -1,5 +1,7 @@
 //! Texts become vectors. The vectors are not journalled: they are a part of the effect that needs them, and its usage is theirs.
 
+use std::sync::Arc;
+
 use aikit_core::{ErrorKind, RunError, memory::Vector, record::Usage};
 use aikit_spec::{
     plan::{EmbeddingPlan, SecretSource},
@@ -9,9 +11,11 @@ use aikit_spec::{
 use super::Desk;
 use crate::{
     engine::cost,
-    ports::{EmbedRequest, Embedder},
+    ports::{EmbedRequest, Embedder, ModelProvider, Models},
 };
-use std::sync::Arc;
+
+/// The provider that needs no network.
+const LOCAL: &str = "hashing";
 
 /// Texts of one request.
 const BATCH: usize = 64;
@@ -81,5 +85,30 @@ impl Desk {
         usage: &mut Usage,
     ) -> Result<Option<Vector>, RunError> {
         Ok(self.embed(plan, &[text.to_owned()], usage).await?.pop().flatten())
+    }
+}
+
+/// Models whose texts become vectors on this machine, whatever a document names.
+struct Offline {
+    models: Arc<dyn Models>,
+    own: Arc<dyn Models>,
+}
+
+/// The models of a test: `models`, and what `own` has that needs no network.
+pub(in crate::engine) fn offline(models: Arc<dyn Models>, own: Arc<dyn Models>) -> Arc<dyn Models> {
+    Arc::new(Offline { models, own })
+}
+
+impl Models for Offline {
+    fn provider(&self, name: &str) -> Option<Arc<dyn ModelProvider>> {
+        self.models.provider(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.models.names()
+    }
+
+    fn embedder(&self, _: &str) -> Option<Arc<dyn Embedder>> {
+        self.own.embedder(LOCAL)
     }
 }

@@ -56,7 +56,7 @@ impl Desk {
                 fuse,
                 top_k: top_k as usize,
                 min_score,
-                graph: GraphSettings::default(),
+                graph: Some(GraphSettings::default()),
             };
             for Hit { item, score } in self.port().search(&space, &search).await? {
                 let citation = item.cut.headings.iter().fold(item.source.clone(), |path, next| path + " > " + next);

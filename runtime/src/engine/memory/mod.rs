@@ -9,4 +9,7 @@ mod redact;
 mod steps;
 mod write;
 
-pub(super) use self::op::{Desk, Found, Op};
+pub(super) use self::{
+    embedding::offline,
+    op::{Desk, Found, Op},
+};

@@ -70,6 +70,11 @@ impl Op {
         }
     }
 
+    /// Whether texts are turned into vectors for it.
+    pub fn takes_tokens(&self) -> bool {
+        matches!(self, Op::Remember { .. } | Op::Recall { .. } | Op::Retrieve { .. })
+    }
+
     /// What people call it.
     pub fn label(&self) -> &'static str {
         match self {
@@ -157,7 +162,6 @@ impl Desk {
             Op::Forget { space, id } => Ok(json!(memory.forget(&space, id).await?)),
             Op::Recall { space, query, top_k } => {
                 let vector = self.embed_one(&episodic.embedding, &query, usage).await?;
-                let (m, ef_construction, ef_search) = episodic.graph;
                 let search = Search {
                     text: query,
                     vector,
@@ -165,11 +169,11 @@ impl Desk {
                     fuse: FuseBy::Rrf,
                     top_k: top_k as usize,
                     min_score: 0.0,
-                    graph: GraphSettings {
+                    graph: episodic.graph.map(|(m, ef_construction, ef_search)| GraphSettings {
                         m: m as usize,
                         ef_construction: ef_construction as usize,
                         ef_search: ef_search as usize,
-                    },
+                    }),
                 };
                 let hits = memory.recall(&space, &search).await?;
                 let shown = hits.iter().map(|Hit { item, score }| {

@@ -28,6 +28,9 @@ impl Execution {
 
     /// Performs an operation through the gate.
     pub(in crate::engine) async fn memory_effect(&self, address: &str, op: Op) -> Result<Value, RunError> {
+        if op.takes_tokens() {
+            self.gate.afford_tokens()?;
+        }
         let request = serde_json::to_value(&op).map_err(|error| {
             RunError::new(aikit_core::ErrorKind::Internal, format!("the request cannot be recorded: {error}"))
         })?;
