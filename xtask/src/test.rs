@@ -90,7 +90,7 @@ fn python() -> Done<Count> {
     watch(&mut cargo(&["build", "--locked", "--quiet", "-p", "aikit-kernel", "--example", "echo_kernel"]), |_| {})?;
     let python = python::tests()?;
     let mut count = Count::default();
-    let mut command = Command::new(python);
+    let mut command = std::process::Command::new(python);
     command.args(["-m", "pytest", "--color=no", "tests/python"]).current_dir(root()).env("AIKIT_BIN", program);
     let ok = watch(&mut command, |line| {
         if line.starts_with("====") {
