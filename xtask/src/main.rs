@@ -17,7 +17,7 @@ const USAGE: &str = "cargo xtask COMMAND
 
   demo           build, run the quick-start notebook, show what came out
   lab [OPTION…]  open the notebooks in a JupyterLab of one's own; options go to `jupyter lab`
-  test [PART]    run everything, or one part: tidy, lint, rust, python, vscode
+  test [PART]    run everything, or one part: tidy, lint, rust, python, lab, vscode
   tidy           check the rules of the house
   codegen        write what is generated: schemas, reference pages
   vsix           package the extension for VS Code

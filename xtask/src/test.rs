@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything, part by part, with one sum at the end.
 
-use std::time::Instant;
+use std::{process::Command, time::Instant};
 
 use crate::{
     node, python,
@@ -28,7 +28,8 @@ impl Count {
 
 type Part = (&'static str, fn() -> Done<Count>);
 
-const PARTS: &[Part] = &[("tidy", tidied), ("lint", lint), ("rust", rust), ("python", python), ("vscode", vscode)];
+const PARTS: &[Part] =
+    &[("tidy", tidied), ("lint", lint), ("rust", rust), ("python", python), ("lab", lab), ("vscode", vscode)];
 
 /// Runs all parts, or one. A part that fails does not hide the others.
 pub fn run(only: Option<&str>) -> Done {
@@ -107,7 +108,7 @@ fn python() -> Done<Count> {
 pub fn vsix() -> Done {
     let extension = node::extension()?;
     for script in ["check", "package"] {
-        run_program(std::process::Command::new("npm").args(["run", "--silent", script]).current_dir(&extension))?;
+        run_program(Command::new("npm").args(["run", "--silent", script]).current_dir(&extension))?;
     }
     Ok(())
 }
@@ -116,12 +117,32 @@ pub fn vsix() -> Done {
 fn vscode() -> Done<Count> {
     vsix()?;
     let (program, server, browser) = (aikit(false)?, node::code_server()?, node::chromium()?);
-    let attempt = || -> Done<Count> {
-        let mut count = Count::default();
-        let mut command = std::process::Command::new("npm");
+    in_browser(|| {
+        let mut command = Command::new("npm");
         command.args(["run", "--silent", "test"]).current_dir(root().join("vscode-extension"));
         command.env("AIKIT_BIN", &program).env("CODE_SERVER", &server).env("CHROMIUM", &browser);
-        let ok = watch(&mut command, |line| {
+        command
+    })
+}
+
+/// The debugger of JupyterLab.
+fn lab() -> Done<Count> {
+    let (program, environment, browser) = (aikit(false)?, python::lab()?, node::chromium()?);
+    let packages = node::extension()?;
+    in_browser(|| {
+        let mut command = Command::new("node");
+        command.args(["--test", "--test-reporter=tap", "tests/lab/debugger.test.mjs"]).current_dir(root());
+        command.env("AIKIT_BIN", &program).env("JUPYTER", environment.join("bin/jupyter"));
+        command.env("CHROMIUM", &browser).env("PLAYWRIGHT", &packages);
+        command
+    })
+}
+
+/// Runs tests of Node that steer a browser.
+fn in_browser(command: impl Fn() -> Command) -> Done<Count> {
+    let attempt = || -> Done<Count> {
+        let mut count = Count::default();
+        let ok = watch(&mut command(), |line| {
             let number = |word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<u64>().ok());
             count.passed += number("# pass ").unwrap_or_default();
             count.failed += number("# fail ").unwrap_or_default() + number("# cancelled ").unwrap_or_default();
@@ -136,7 +157,7 @@ fn vscode() -> Done<Count> {
         return Ok(count);
     }
     // Keys go to a browser on a machine that may be busy: what is broken fails twice.
-    println!("{} failed in the workbench; once more", count.failed);
+    println!("{} failed in the browser; once more", count.failed);
     attempt()
 }
 

@@ -121,11 +121,14 @@ fn timers_run() {
     session(|s| {
         assert_eq!(
             s.text(
-                "const order = [];
-                setTimeout(() => order.push('late'), 20); setTimeout(x => order.push(x), 1, 'soon');
+                "const order = []; let n = 0;
+                const late = new Promise(done => setTimeout(() => { order.push('late'); done() }, 20));
+                setTimeout(x => order.push(x), 1, 'soon');
                 queueMicrotask(() => order.push('first'));
-                let n = 0; const id = setInterval(() => { if (++n === 3) clearInterval(id) }, 1);
-                await new Promise(done => setTimeout(done, 60)); order.join() + n"
+                const three = new Promise(done => {
+                  const id = setInterval(() => { if (++n === 3) { clearInterval(id); done() } }, 1)
+                });
+                await Promise.all([late, three]); order.join() + n"
             ),
             "first,soon,late3"
         );
