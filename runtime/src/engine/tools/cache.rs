@@ -12,9 +12,15 @@ use crate::{
 
 impl Execution {
     /// Under which key a result is kept.
-    pub(super) fn cache_key(&self, tool: &ToolPlan, cache: &CachePlan, args: &Value) -> Result<String, RunError> {
+    pub(super) fn cache_key(
+        &self,
+        tool: &ToolPlan,
+        cache: &CachePlan,
+        args: &Value,
+        identity: Option<Value>,
+    ) -> Result<String, RunError> {
         let what = match &cache.key {
-            None => args.clone(),
+            None => json!([args, identity]),
             Some(template) => {
                 let mut scope = self.scope();
                 scope["args"] = args.clone();

@@ -8,7 +8,11 @@ use aikit_spec::{BuiltinTool, plan::ToolPlan};
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
-use super::{super::Execution, grants, http::Outgoing};
+use super::{
+    super::Execution,
+    grants,
+    http::{Outgoing, settable},
+};
 use crate::ports::Clock;
 
 /// How long a file may be that is read.
@@ -132,7 +136,9 @@ impl Execution {
         let (url, _) = grants::address(&self.plan.permits, url)?;
         let none = Map::new();
         let headers = headers.and_then(Value::as_object).unwrap_or(&none).iter();
-        let headers = headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+        let headers: Vec<(String, String)> =
+            headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+        headers.iter().try_for_each(|(name, _)| settable(name))?;
         let (allow, fixed) = (Vec::new(), None);
         Ok(Outgoing { method: "GET", url, headers, body: None, secret: None, allow, fixed, timeout })
     }

@@ -56,10 +56,7 @@ impl Execution {
         let (url, _) = grants::address(&self.plan.permits, &text)?;
         let mut headers = Vec::new();
         for (name, template) in &plan.headers {
-            if OWN.contains(&name.to_ascii_lowercase().as_str()) {
-                let message = format!("the header `{name}` follows from the request and cannot be set");
-                return Err(RunError::new(ErrorKind::ToolFailed, message).with_help("remove it"));
-            }
+            settable(name)?;
             headers.push((name.clone(), template.render_text(scope).map_err(|e| self.expression_error(e))?));
         }
         let body = match &plan.body {
@@ -139,6 +136,15 @@ fn allowed(outgoing: &Outgoing, url: &Url) -> Result<(), RunError> {
     Err(RunError::new(ErrorKind::ToolDenied, message)
         .with_help("add it to `url_allow`, if the tool is to reach it")
         .with_detail(json!({ grants::GRANT: "url_allow", "name": grants::brief(url.as_str()) })))
+}
+
+/// Refuses a header that follows from the request.
+pub(super) fn settable(name: &str) -> Result<(), RunError> {
+    if !OWN.contains(&name.to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    let message = format!("the header `{name}` follows from the request and cannot be set");
+    Err(RunError::new(ErrorKind::ToolFailed, message).with_help("remove it"))
 }
 
 /// What is sent, and the header that says what it is.

@@ -70,6 +70,14 @@ impl Call {
             _ => None,
         }
     }
+
+    /// What is done besides the arguments: a result of something else is not that of this call.
+    fn identity(&self) -> Option<Value> {
+        match self {
+            Call::Script(script, _) => Some(json!({ "code": script.code })),
+            call => call.record(),
+        }
+    }
 }
 
 impl Execution {
@@ -123,8 +131,9 @@ impl Execution {
         args: Value,
     ) -> BoxFuture<'a, Result<Value, RunError>> {
         Box::pin(async move {
+            let call = self.prepared(tool, args.clone()).await?;
             let key = match &tool.cache {
-                Some(cache) => Some(self.cache_key(tool, cache, &args)?),
+                Some(cache) => Some(self.cache_key(tool, cache, &args, call.identity())?),
                 None => None,
             };
             if let (Some(cache), Some(key)) = (&tool.cache, &key)
@@ -132,7 +141,6 @@ impl Execution {
             {
                 return Ok(kept);
             }
-            let call = self.prepared(tool, args.clone()).await?;
             let mut attempt = 1;
             let result = loop {
                 let error = match self.attempt(address, tool, args.clone(), call.clone()).await {

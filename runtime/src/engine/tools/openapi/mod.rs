@@ -16,7 +16,7 @@ use super::{
     super::Execution,
     encode::{component, plain},
     grants,
-    http::{Outgoing, content},
+    http::{Outgoing, content, settable},
     sources::{Found, model_name},
 };
 
@@ -87,7 +87,10 @@ impl Execution {
                     path = path.replace(&format!("{{{}}}", parameter.name), &text);
                 }
                 "query" => query.extend(pairs(parameter, value)),
-                _ => headers.push((parameter.name.clone(), joined(value))),
+                _ => {
+                    settable(&parameter.name)?;
+                    headers.push((parameter.name.clone(), joined(value)));
+                }
             }
         }
         let mut address = format!("{}{path}", operation.base_url);
