@@ -181,7 +181,8 @@ mod tests {
         let answers: Vec<_> = (0..3).map(|_| play(&tape, &asked).unwrap().unwrap()).collect();
         assert_eq!(answers, ["a", "b", "b"]);
         assert_eq!(tape.missed(), None);
-        for kind in [EffectKind::Clock, EffectKind::Storage, EffectKind::Script, EffectKind::Agent, EffectKind::Memory] {
+        for kind in [EffectKind::Clock, EffectKind::Storage, EffectKind::Script, EffectKind::Agent, EffectKind::Memory]
+        {
             assert_eq!(play(&tape, &effect(kind, json!(1))), None);
         }
     }

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::{
-    Embedder, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets, StopReason,
-    ToolCall,
+    Embedder, ModelDelta, ModelError, ModelProvider, ModelRequest, ModelResponse, ModelSink, Models, Secret, Secrets,
+    StopReason, ToolCall,
 };
 
 /// No model is asked, so no credential is needed.
