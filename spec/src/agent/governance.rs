@@ -65,7 +65,7 @@ pub struct Security {
 /// Bounds of one run.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[schemars(extend("x-aikit-not-executed" = ["max_concurrent_executions", "max_cpu_percent", "max_storage_mb"]))]
+#[schemars(extend("x-aikit-not-executed" = ["max_cpu_percent", "max_storage_mb"]))]
 pub struct ResourceLimits {
     /// Wall time; five minutes unless said otherwise.
     pub max_wall: Option<DurationText>,

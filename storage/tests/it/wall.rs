@@ -10,7 +10,7 @@ use aikit_core::{
         Document, FactChange, NewEpisode, NewFact, NewPassage, NewProcedure, Part, PartState, ProcedureStatus,
         Retention, Share, Space, Vector,
     },
-    record::{NewRun, StoreError},
+    record::{Charge, EventRecord, NewRun, StoreError},
 };
 use aikit_storage::{Database, TenantStore};
 use chrono::DateTime;
@@ -71,6 +71,19 @@ async fn probe(method: &str, store: &TenantStore) -> Vec<String> {
         "kv_get" => vec![show(store.kv_get("secret").await)],
         "kv_set" => vec![show(store.kv_set("secret", &json!("overwritten")).await), show(store.kv_get("secret").await)],
         "kv_delete" => vec![show(store.kv_delete("secret").await), show(store.kv_delete("secret-2").await)],
+        "kv_claim" => vec![show(store.kv_claim("secret", &json!("mine")).await), show(store.kv_get("secret").await)],
+        "emit_event" => vec![show(store.emit_event(run, "order.paid", &json!("a stranger's")).await)],
+        "next_event" => {
+            let names = ["order.paid".to_owned()];
+            vec![show(store.next_event(run_id(99), &names, 0, DateTime::UNIX_EPOCH).await.map(told))]
+        }
+        "charge" => {
+            let charge = |amount, limit| Charge { key: "support/tokens".into(), started: 0, amount, limit };
+            vec![
+                show(store.charge(&[charge(1.0, Some(100.0))]).await),
+                show(store.charge(&[charge(99.0, Some(100.0))]).await),
+            ]
+        }
         "kv_list" => vec![show(store.kv_list("").await), show(store.kv_list("secret").await)],
         "add_history" => vec![show(store.add_history(1, "a stranger's input", None).await)],
         "history_tail" => vec![show(store.history_tail(100).await)],
@@ -131,6 +144,11 @@ fn spaces() -> Vec<Space> {
     shares.into_iter().map(|share| space(share, "support")).chain([space(Share::Tenant, "acme/support")]).collect()
 }
 
+/// An event without the time at which it was told.
+fn told(event: Option<EventRecord>) -> Option<(u64, String, serde_json::Value)> {
+    event.map(|event| (event.number, event.name, event.payload))
+}
+
 fn episode(text: &str) -> NewEpisode {
     let vector = Vector { model: "test/2".into(), values: vec![0.5, -0.25] };
     NewEpisode { text: text.into(), metadata: json!({ "by": text }), vector: Some(vector) }
@@ -166,6 +184,8 @@ async fn fill(store: &TenantStore) {
     store.kv_set("secret", &json!({ "plan": "take over globex" })).await.unwrap();
     store.kv_set("secret-2", &json!(2)).await.unwrap();
     store.add_history(1, "%run support", Some("acme's answer")).await.unwrap();
+    store.emit_event(run_id(10), "order.paid", &json!("acme's order")).await.unwrap();
+    store.charge(&[Charge { key: "support/tokens".into(), started: 0, amount: 40.0, limit: None }]).await.unwrap();
     for space in &spaces() {
         store.add_episode(space, episode("acme's own"), Retention::default()).await.unwrap();
         store.change_facts(space, facts(PartState::default(), "acme's friend")).await.unwrap();
@@ -196,6 +216,9 @@ fn reads(method: &str) -> bool {
         "end_run",
         "kv_set",
         "kv_delete",
+        "kv_claim",
+        "emit_event",
+        "charge",
         "add_history",
         "add_episode",
         "remove_episode",
