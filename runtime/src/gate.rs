@@ -416,10 +416,15 @@ impl Gate {
     {
         let digest = digest(&effect.request);
         let known = self.lock().past.as_ref().is_some_and(|past| past.knows(&effect, &digest));
-        if !known {
-            self.let_the_past_happen().await?;
-        }
-        self.reserve(effect.kind)?;
+        // What is refused is recorded as well: a replay, in which branches are ahead of each other in another way, refuses the
+        // same.
+        let refused = match known {
+            true => None,
+            false => match self.let_the_past_happen().await {
+                Ok(()) => self.reserve(effect.kind).err(),
+                Err(error) => Some(error),
+            },
+        };
         let (number, way) = {
             let mut inner = self.lock();
             let (known, way) = match inner.past.as_mut() {
@@ -450,7 +455,7 @@ impl Gate {
             request: effect.request,
         });
         // The clock and fresh ids touch nothing outside: their record may wait for the next boundary.
-        if !matches!(effect.kind, EffectKind::Clock | EffectKind::Id) {
+        if refused.is_none() && !matches!(effect.kind, EffectKind::Clock | EffectKind::Id) {
             self.flush().await?;
         }
         let (address, label) = (effect.address, effect.label);
@@ -466,6 +471,11 @@ impl Gate {
                 outcome = perform => outcome,
                 () = self.cancelled_for_long() => Err(RunError::cancelled()),
             };
+            // What was broken off says why.
+            let outcome = match outcome {
+                Err(error) if error.kind == ErrorKind::Cancelled && self.stop.has_ended() => Err(self.stop.error()),
+                outcome => outcome,
+            };
             if let Some(quota) = &self.core.quota {
                 let used = outcome.as_ref().map(|(_, usage)| *usage).unwrap_or_default();
                 quota.settle(effect.kind, reserved, used).await?;
@@ -473,9 +483,10 @@ impl Gate {
             outcome
         };
         let (outcome, recorded) = match way {
-            Way::Perform(recorded) => match played {
-                Some(played) => (played, recorded),
-                None => (live.await, recorded),
+            Way::Perform(recorded) => match (refused, played) {
+                (Some(error), _) => (Err(error), recorded),
+                (None, Some(played)) => (played, recorded),
+                (None, None) => (live.await, recorded),
             },
             Way::Known(known) => (known.result.clone().map(|value| (value, known.usage)), Some(known)),
             Way::BrokenOff(known, inside) => {
@@ -491,11 +502,7 @@ impl Gate {
                 return Err(RunError::cancelled());
             }
         };
-        // What was broken off says why.
-        let outcome = match outcome {
-            Err(error) if error.kind == ErrorKind::Cancelled && self.stop.has_ended() => Err(self.stop.error()),
-            outcome => outcome,
-        };
+
         let millis = match &recorded {
             Some(known) if same(&known.result, &outcome) => known.millis,
             _ => (began.elapsed().as_secs_f64() * 1e6).round() / 1e3,

@@ -117,8 +117,6 @@ pub struct Past {
     first: usize,
     /// Whether the journal has an end.
     complete: bool,
-    /// Whether a part of the run was ended before its own end.
-    stops: bool,
     drift: Option<Drift>,
 }
 
@@ -161,8 +159,7 @@ impl Past {
         let recorded = Recorded::read(&rows, before);
         let complete = rows.last().is_some_and(|row| row.kind == "run.ended");
         let writes = rows.iter().filter_map(Record::read).filter_map(write).collect();
-        let stops = rows.iter().any(broken_off);
-        Self { mode, recorded, writes, met: vec![false; rows.len()], rows, first: 0, complete, stops, drift: None }
+        Self { mode, recorded, writes, met: vec![false; rows.len()], rows, first: 0, complete, drift: None }
     }
 
     /// The journal.
@@ -238,7 +235,7 @@ impl Past {
 
     /// What the journal says comes next of the step at this address.
     pub fn next_of(&self, address: &str) -> Option<Next> {
-        if !self.stops || matches!(self.mode, Mode::Fork { .. }) {
+        if matches!(self.mode, Mode::Fork { .. }) {
             return None;
         }
         let next = self.open().find(|row| of_step(row) && address_of(row) == Some(address))?;
@@ -341,11 +338,6 @@ impl Past {
 
 fn address_of(row: &JournalRow) -> Option<&str> {
     row.body.get("address").and_then(Value::as_str)
-}
-
-/// Whether a row says that a part of the run was ended before its own end.
-fn broken_off(row: &JournalRow) -> bool {
-    row.kind == "step.stopped" || row.body.pointer("/error/kind").and_then(Value::as_str) == Some("cancelled")
 }
 
 /// Whether a row says that a step began, ended, or did not begin.

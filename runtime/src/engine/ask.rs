@@ -117,7 +117,7 @@ impl Execution {
             let again = |retry: &&RetryPlan| attempt < retry.max_attempts && retry::worth_it(retry, &error);
             let Some(retry) = model.retry.as_ref().filter(again) else { return Err(error) };
             let pause = retry::pause(retry, self.gate.run(), address, attempt, &error);
-            retry::wait(&self.gate, pause).await?;
+            retry::wait(&self.gate, pause).await;
             attempt += 1;
         }
     }

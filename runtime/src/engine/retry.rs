@@ -29,14 +29,13 @@ fn asked(error: &RunError) -> Option<Duration> {
     error.detail.as_ref()?.get(RETRY_AFTER)?.as_u64().map(Duration::from_millis)
 }
 
-/// Waits before another attempt; what is replayed does not wait.
-pub(super) async fn wait(gate: &Gate, pause: Duration) -> Result<(), RunError> {
-    if !gate.waits() {
-        return Ok(());
-    }
-    tokio::select! {
-        () = tokio::time::sleep(pause) => Ok(()),
-        () = gate.cancel().cancelled() => Err(RunError::cancelled()),
+/// Waits before another attempt, as long as the part of the run has not been ended; what is replayed does not wait.
+pub(super) async fn wait(gate: &Gate, pause: Duration) {
+    if gate.waits() {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = gate.cancel().cancelled() => {}
+        }
     }
 }
 

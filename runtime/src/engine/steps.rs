@@ -145,7 +145,7 @@ impl Execution {
             Err(error) => {
                 self.step_ended(address, &Err(error.clone()), state);
                 let goes_on = self.plan.flow.on_error == Some(OnStepError::Continue) && !address.contains('/');
-                if !goes_on || error.kind == ErrorKind::Cancelled || self.gate.ended().is_some() {
+                if !goes_on || error.kind == ErrorKind::Cancelled {
                     return Err(error);
                 }
                 let known = known("failed", &Value::Null, Some(&error));
@@ -210,9 +210,9 @@ impl Execution {
                 Ok(flow) => return (Ok(flow), attempt),
                 Err(error) => error,
             };
-            let Some(retry) = step.retry.as_ref().filter(|retry| {
-                attempt < retry.max_attempts && retry::worth_it(retry, &error) && !self.gate.cancel().is_cancelled()
-            }) else {
+            let Some(retry) =
+                step.retry.as_ref().filter(|retry| attempt < retry.max_attempts && retry::worth_it(retry, &error))
+            else {
                 return (Err(error), attempt);
             };
             let error = boxed(|| self.undo(mark, error)).await;
@@ -220,9 +220,7 @@ impl Execution {
             let pause = retry::pause(retry, self.gate.run(), address, attempt, &error);
             self.gate.record(&Record::StepRetried { address: address.into(), attempt, error });
             self.gate.tell(RunEvent::StepRetried { address: address.into(), attempt, pause });
-            if let Err(stopped) = retry::wait(&self.gate, pause).await {
-                return (Err(stopped), attempt);
-            }
+            retry::wait(&self.gate, pause).await;
             if let Err(stopped) = self.gate.go_on(address) {
                 return (Err(stopped), attempt);
             }
@@ -266,7 +264,7 @@ impl Execution {
         mark: usize,
         error: &RunError,
     ) -> Option<Result<Flow, RunError>> {
-        if error.kind == ErrorKind::Cancelled || self.gate.ended().is_some() {
+        if error.kind == ErrorKind::Cancelled {
             return None;
         }
         let case = step.on_error.iter().find(|case| case.matches.matches(error.code()))?;

@@ -114,14 +114,11 @@ impl Execution {
             ended.truncate(need.max(if returned { count } else { 0 }));
             return Ok(ended);
         }
-        Err(self.why_not(ended))
+        Err(Self::why_not(ended))
     }
 
     /// The error that counts of many: the first that is not just the end of a branch that nobody needs any more.
-    fn why_not(&self, ended: Vec<Ended>) -> RunError {
-        if let Some(error) = self.gate.ended() {
-            return error;
-        }
+    fn why_not(ended: Vec<Ended>) -> RunError {
         let mut errors: Vec<RunError> = ended.into_iter().filter_map(|one| one.result.err()).collect();
         let at = errors.iter().position(|error| error.kind != ErrorKind::Cancelled).unwrap_or(0);
         if errors.is_empty() { RunError::cancelled() } else { errors.swap_remove(at) }
@@ -175,7 +172,7 @@ impl Execution {
         }
         if !failed.is_empty() {
             failed.sort_by_key(|one| one.index);
-            return Err(self.why_not(failed));
+            return Err(Self::why_not(failed));
         }
         Ok(Flow::Next(outputs.pop().flatten().unwrap_or_default()))
     }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod flow;
+mod generated;
 mod human;
 mod memory;
 mod models;

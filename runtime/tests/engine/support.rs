@@ -411,7 +411,7 @@ impl Embedder for Letters {
     }
 }
 
-/// `double`, one that never answers, `hang`, and one that does something that must not be done twice, `pay`.
+/// `double`, ones that never answer, `hang` and (until it is cancelled) `slow`, and one that does something that must not be done twice, `pay`.
 #[derive(Default)]
 pub struct TestTools {
     pub paid: Mutex<Vec<Value>>,
@@ -421,7 +421,7 @@ pub struct TestTools {
 impl Tools for TestTools {
     fn list(&self) -> Vec<BuiltinTool> {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]});
-        let own = ["double", "hang", "pay"].map(|name| BuiltinTool {
+        let own = ["double", "hang", "pay", "slow"].map(|name| BuiltinTool {
             name: name.into(),
             description: "For tests.".into(),
             input: schema.clone(),
@@ -429,7 +429,11 @@ impl Tools for TestTools {
         own.into_iter().chain(outside_tools()).collect()
     }
 
-    async fn call(&self, name: &str, args: Value, _cancel: &CancellationToken) -> Result<Value, RunError> {
+    async fn call(&self, name: &str, args: Value, cancel: &CancellationToken) -> Result<Value, RunError> {
+        if name == "slow" {
+            cancel.cancelled().await;
+            return Err(RunError::cancelled());
+        }
         if name == "hang" {
             std::future::pending::<()>().await;
         }

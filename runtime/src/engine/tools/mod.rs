@@ -151,17 +151,11 @@ impl Execution {
                     attempt < retry.max_attempts
                         && (tool.repeatable || never_left(&error))
                         && retry::worth_it(retry, &error)
-                        && !self.gate.cancel().is_cancelled()
                 }) else {
                     return Err(error);
                 };
                 let pause = retry::pause(retry, self.gate.run(), &format!("{address} {}", tool.name), attempt, &error);
-                if !self.gate.is_replay() {
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = self.gate.cancel().cancelled() => return Err(RunError::cancelled()),
-                    }
-                }
+                retry::wait(&self.gate, pause).await;
                 attempt += 1;
             };
             if let Some(key) = &key {
