@@ -11,6 +11,7 @@ use aikit_runtime::{
     debug::{DebugEvent, Debugger, Sites},
     engine::{RunOptions, RunReport},
     event::RunEvent,
+    people,
 };
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -110,6 +111,13 @@ impl Run {
                 client.output("important", &format!("the replay left the recorded run: {drift}\n"));
             }
             let code = match ended.as_ref().map_err(Clone::clone).and_then(RunReport::result) {
+                Ok(_) if ended.as_ref().is_ok_and(|report| !report.waiting.is_empty()) => {
+                    for report in ended.iter() {
+                        let go_on = format!("`aikit resume {}` goes on with it", report.record.id);
+                        client.output("console", &people::waits(report, &go_on));
+                    }
+                    0
+                }
                 Ok(output) => {
                     client.output("console", &format!("\n{output:#}\n"));
                     0

@@ -180,7 +180,7 @@ fn magic(line: &str, start: usize, offset: usize, around: &Surroundings) -> Vec<
             .filter(|agent| agent.starts_with(word))
             .map(|agent| candidate(agent, from, "agent", ""))
             .collect(),
-        "%show" | "%replay" | "%fork" if first && "last".starts_with(word) => {
+        "%show" | "%replay" | "%fork" | "%resume" if first && "last".starts_with(word) => {
             vec![candidate("last", from, "the newest run", "")]
         }
         "%help" if first => {

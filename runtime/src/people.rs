@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    engine::RunReport,
     journal::{EffectKind, Record},
     validate,
 };
@@ -108,6 +109,12 @@ pub fn open_questions(rows: &[JournalRow]) -> Vec<Question> {
         }
     }
     open.into_values().collect()
+}
+
+/// What a run that was put aside waits for, for a person; `go_on` says how it goes on.
+pub fn waits(report: &RunReport, go_on: &str) -> String {
+    let asked = report.waiting.iter().map(|question| format!("  {}: {}\n", question.name, question.asked().trim_end()));
+    format!("run {} waits for a person:\n{}{go_on}\n", report.record.id, asked.collect::<String>())
 }
 
 /// Who can be asked while a run is at work.

@@ -95,6 +95,11 @@ pub const MAGICS: &[MagicInfo] = &[
         usage: "%fork RUN [key=value …] [-> VAR]",
         doc: "Runs a recorded run again with other inputs or the agent's newest draft, keeping the outcomes that are the same.",
     },
+    MagicInfo {
+        name: "%resume",
+        usage: "%resume RUN [name=answer …] [-> VAR]",
+        doc: "Goes on with a run that waits for a person, with the answers, or whose process died. `last` is the newest run.",
+    },
     MagicInfo { name: "%promote", usage: "%promote NAME@VERSION", doc: "Makes a version the active one." },
     MagicInfo { name: "%history", usage: "%history NAME", doc: "Shows what happened to an agent's versions." },
     MagicInfo { name: "%save", usage: "%save NAME[@VERSION] FILE", doc: "Writes an agent's document to a new file." },

@@ -52,3 +52,23 @@ pub fn dap() -> Done {
         .current_dir(root())
         .env("AIKIT_BIN", aikit(true)?))
 }
+
+/// The run engine, beside plain inserts into SQLite.
+pub fn engine() -> Done {
+    run(&mut cargo(&["build", "--locked", "--release", "-p", "aikit-testing", "--example", "engine-bench"]))?;
+    let target = metadata()?["target_directory"].as_str().unwrap_or_default().to_owned();
+    run(Command::new("python3")
+        .arg("tests/python/bench/engine.py")
+        .current_dir(root())
+        .env("AIKIT_ENGINE_BENCH", format!("{target}/release/examples/engine-bench")))
+}
+
+/// Search by vectors, beside hnswlib.
+pub fn vectors() -> Done {
+    run(&mut cargo(&["build", "--locked", "--release", "-p", "aikit-memory", "--example", "vectors"]))?;
+    let target = metadata()?["target_directory"].as_str().unwrap_or_default().to_owned();
+    run(Command::new(python::vectors()?)
+        .arg("tests/python/bench/vectors.py")
+        .current_dir(root())
+        .env("CARGO_TARGET_DIR", target))
+}

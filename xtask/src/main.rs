@@ -24,8 +24,10 @@ const USAGE: &str = "cargo xtask COMMAND
   setup          install what the tests need, and nothing else
   bench check    measure the check of documents beside ajv and check-jsonschema
   bench dap      measure the debug adapter beside debugpy
+  bench engine   measure the run engine, beside plain inserts into SQLite
   bench kernel   measure the kernel beside ipykernel
   bench lsp      measure the language server beside yaml-language-server
+  bench vectors  measure search by vectors beside hnswlib
   bench yaml     measure the YAML front end beside other parsers
 ";
 
@@ -43,8 +45,10 @@ fn main() -> ExitCode {
         ["setup"] => python::tests().map(drop),
         ["bench", "check"] => bench::check(),
         ["bench", "dap"] => bench::dap(),
+        ["bench", "engine"] => bench::engine(),
         ["bench", "kernel"] => bench::kernel(),
         ["bench", "lsp"] => bench::lsp(),
+        ["bench", "vectors"] => bench::vectors(),
         ["bench", "yaml"] => bench::yaml(),
         _ => Err(USAGE.to_owned()),
     };

@@ -19,6 +19,11 @@ pub fn peers() -> Done<PathBuf> {
     environment("peers", &root().join("tests/python/bench/requirements.txt"))
 }
 
+/// The environment with a peer for search by vectors; gives its interpreter.
+pub fn vectors() -> Done<PathBuf> {
+    environment("vectors", &root().join("tests/python/bench/vectors-requirements.txt"))
+}
+
 /// The environment of JupyterLab; gives its folder.
 pub fn lab() -> Done<PathBuf> {
     let python = environment("lab", &root().join("tests/python/requirements-lab.txt"))?;

@@ -11,6 +11,7 @@ use aikit_runtime::{
     cell::{CellEvent, Stream},
     engine::{Engine, RunOptions, RunReport},
     event::RunEvent,
+    people::waits,
     view::{self, RunView},
 };
 use aikit_spec::{
@@ -113,16 +114,11 @@ pub fn outcome(context: &Context, report: &RunReport, stream: bool, html: Option
     }))
 }
 
-/// What a run waits for, and how it goes on.
+/// How a run that waits for a person goes on.
 fn waiting(report: &RunReport) -> String {
-    let run = report.record.id;
-    let asked: String = report
-        .waiting
-        .iter()
-        .map(|question| format!("  {}: {}\n", question.name, question.asked().trim_end()))
-        .collect();
-    let answers: Vec<String> = report.waiting.iter().map(|question| format!("--answer {}=…", question.name)).collect();
-    format!("run {run} waits for a person:\n{asked}`aikit resume {run} {}` goes on with it\n", answers.join(" "))
+    let answers = report.waiting.iter().map(|question| format!("--answer {}=…", question.name));
+    let answers = answers.collect::<Vec<_>>().join(" ");
+    waits(report, &format!("`aikit resume {} {answers}` goes on with it", report.record.id))
 }
 
 /// A token for a run: the first interrupt ends it in order, the second at once.

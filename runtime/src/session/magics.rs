@@ -39,6 +39,7 @@ impl CellRun<'_> {
             "show" => self.show_run(argument).await?,
             "replay" => self.replay(argument).await?,
             "fork" => self.fork(argument).await?,
+            "resume" => self.resume(argument).await?,
             "promote" => self.promote(argument).await?,
             "history" => self.spec_history(argument).await?,
             "save" => self.save(argument).await?,

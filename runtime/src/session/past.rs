@@ -10,9 +10,11 @@ use super::{CellRun, errors, run::Live};
 use crate::{
     cell::{CellError, CellEvent, MimeBundle},
     engine::{Fork, RunOptions},
+    people::Answers,
 };
 
 const FORK: &str = "%fork RUN [key=value …] [-> VAR]";
+const RESUME: &str = "%resume RUN [name=answer …] [-> VAR]";
 
 impl CellRun<'_> {
     /// The run of this id; `last` is the newest.
@@ -56,6 +58,25 @@ impl CellRun<'_> {
         };
         let fork = Fork { inputs: rest.inputs, ..Fork::default() };
         let report = engine.fork(id, fork, options, self.cancel.clone()).await.map_err(errors::run)?;
+        live.finish();
+        self.finished(&report, rest.target)
+    }
+
+    /// Goes on with a run, with the answers of people, and shows its card.
+    pub(super) async fn resume(&self, argument: &str) -> Result<(), Box<CellError>> {
+        let engine = &self.session.engine;
+        let (run, rest) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+        let id = self.find_run(run).await?;
+        let rest = RunArgument::parse(&format!("resume {rest}")).map_err(|e| errors::usage(e.message, RESUME))?;
+        let live = Arc::new(Live::new(self.io.clone(), &format!("run {id}")));
+        let kept = live.clone();
+        let options = RunOptions {
+            observer: Some(live.clone().observer()),
+            output: Some(Arc::new(move |event| kept.output(event))),
+            people: self.people_with(Answers(rest.inputs)),
+            ..RunOptions::default()
+        };
+        let report = engine.resume(id, None, options, self.cancel.clone()).await.map_err(errors::run)?;
         live.finish();
         self.finished(&report, rest.target)
     }

@@ -16,6 +16,7 @@ use crate::{
     cell::{CellError, CellEvent, CellIo, Stream},
     engine::{RunOptions, RunReport},
     event::{Observer, RunEvent},
+    people,
     view::{self, RunView},
 };
 
@@ -78,6 +79,13 @@ impl CellRun<'_> {
             id: Some(format!("run-{}", report.record.id)),
             update: false,
         });
+        if !report.waiting.is_empty() {
+            let answers = report.waiting.iter().map(|question| format!("{}=…", question.name));
+            let answers = answers.collect::<Vec<_>>().join(" ");
+            let go_on = format!("`%resume {} {answers}` goes on with it", report.record.id);
+            self.io.emit(CellEvent::Stream { stream: Stream::Stderr, text: people::waits(report, &go_on) });
+            return Ok(());
+        }
         let output = report.result().map_err(errors::run)?;
         let vars = self.session.engine.ports().scripts.vars();
         vars.set("last", output.clone());

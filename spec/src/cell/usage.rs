@@ -23,8 +23,8 @@ pub(super) fn check(written: &Magic, signs: usize) -> Option<Diagnostic> {
         ("%runs", []) | ("%help", [] | [_]) | ("%show" | "%replay", [_]) => None,
         ("%history" | "%promote", []) => Some(whole(written, "the name of an agent is missing")),
         ("%save", _) => Some(whole(written, "the name of an agent and a file are needed")),
-        ("%fork", [run, ..]) => fork_inputs(written, run.len()).err(),
-        ("%show" | "%replay" | "%fork", []) => Some(whole(written, "the id of a run is missing")),
+        ("%fork" | "%resume", [run, ..]) => fork_inputs(written, run.len()).err(),
+        ("%show" | "%replay" | "%fork" | "%resume", []) => Some(whole(written, "the id of a run is missing")),
         (_, []) => None,
         ("%runs" | "%help" | "%show" | "%replay" | "%history" | "%promote", _) => {
             Some(whole(written, "one argument is enough"))
@@ -39,7 +39,7 @@ pub(super) fn check(written: &Magic, signs: usize) -> Option<Diagnostic> {
     })
 }
 
-/// What follows the run in a `%fork` reads as what follows the agent in a `%run`.
+/// What follows the run in a `%fork` or `%resume` reads as what follows the agent in a `%run`.
 fn fork_inputs(written: &Magic, run: usize) -> Result<RunArgument, ArgumentError> {
     let start = written.argument.len() - written.argument.trim_start().len();
     let blank = "x".repeat(start + run);
