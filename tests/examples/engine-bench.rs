@@ -31,7 +31,8 @@ use aikit_tools::BuiltinTools;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-const STEPS: usize = 500;
+/// Steps of a short and of a long run.
+const STEPS: [usize; 2] = [20, 500];
 const RUNS: usize = 1000;
 const AGENTS: usize = 1000;
 const ROWS: usize = 2000;
@@ -122,22 +123,24 @@ async fn instantiate(engine: &Engine) -> Value {
 
 /// What a step costs beside the work that it does, in microseconds: steps that write the state, and steps that call a tool.
 async fn overhead(engine: &Engine) -> Value {
-    let set: String = (0..STEPS).map(|n| format!("    - {{name: s{n}, set: {{n: {n}}}}}\n")).collect();
-    let tool: String =
-        (0..STEPS).map(|n| format!("    - {{name: s{n}, tool: text_stats, args: {{text: a}}}}\n")).collect();
-    let mut each = Vec::new();
-    for steps in [set, tool] {
-        let plan = plan(engine, &document(0, &steps));
-        let mut best = f64::INFINITY;
-        for _ in 0..5 {
-            let begun = Instant::now();
-            let run = engine.run(&plan, json!({}), RunOptions::default(), CancellationToken::new());
-            run.await.expect("a run").result().expect("a result");
-            best = best.min(begun.elapsed().as_secs_f64() * 1e6 / STEPS as f64);
+    let mut figures = serde_json::Map::new();
+    for count in STEPS {
+        let set: String = (0..count).map(|n| format!("    - {{name: s{n}, set: {{n: {n}}}}}\n")).collect();
+        let tool: String =
+            (0..count).map(|n| format!("    - {{name: s{n}, tool: text_stats, args: {{text: a}}}}\n")).collect();
+        for (name, steps) in [("set", set), ("tool", tool)] {
+            let plan = plan(engine, &document(0, &steps));
+            let mut best = f64::INFINITY;
+            for _ in 0..20 {
+                let begun = Instant::now();
+                let run = engine.run(&plan, json!({}), RunOptions::default(), CancellationToken::new());
+                run.await.expect("a run").result().expect("a result");
+                best = best.min(begun.elapsed().as_secs_f64() * 1e6 / count as f64);
+            }
+            figures.insert(format!("{name}_us_of_{count}"), json!(best));
         }
-        each.push(best);
     }
-    json!({ "set_us": each[0], "tool_us": each[1] })
+    Value::Object(figures)
 }
 
 /// Many runs at the same time.

@@ -4,6 +4,7 @@ use aikit_core::{
     AgentId, RunError, RunId,
     record::{JournalRow, NewRun, RunEnd, RunRecord, RunStatus, StoreError, Usage},
 };
+use serde_json::{Value, json};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::TenantStore;
@@ -54,7 +55,6 @@ impl TenantStore {
     pub async fn append_journal(&self, run: RunId, rows: Vec<JournalRow>) -> Result<(), StoreError> {
         let outcome = async {
             let mut tx = self.engine.write(Durability::Disk).await?;
-            self.require_running(&mut tx, run).await?;
             self.append(&mut tx, run, &rows).await?;
             tx.commit().await
         };
@@ -68,7 +68,6 @@ impl TenantStore {
                 return Err(Failure::refused("a run does not end as running"));
             }
             let mut tx = self.engine.write(Durability::Disk).await?;
-            self.require_running(&mut tx, run).await?;
             self.append(&mut tx, run, &rows).await?;
             let error = end.error.as_ref().map(error_text).transpose()?;
             sqlx::query(
@@ -165,6 +164,30 @@ impl TenantStore {
     }
 
     async fn append(&self, tx: &mut WriteTx, run: RunId, rows: &[JournalRow]) -> Result<(), Failure> {
+        let Some(first) = rows.first() else { return self.require_running(tx, run).await };
+        let list = rows.iter().map(|row| {
+            let (at, body) = (codec::time(row.at)?, codec::json(&row.body)?);
+            Ok(json!([codec::count(row.seq), row.kind, at, body, row.hash]))
+        });
+        let list = list.collect::<Result<Value, Failure>>()?;
+        let has_gap = (first.seq..).zip(rows).any(|(expected, row)| row.seq != expected);
+        // One statement for all rows: each statement costs a way to the connection's thread and back.
+        let done = sqlx::query(
+            "insert into journal (tenant_id, run_id, seq, kind, at, body, hash)
+             select $1, $2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each($3)
+             where $4 = (select coalesce(max(seq) + 1, 0) from journal where tenant_id = $1 and run_id = $2)
+               and exists (select 1 from run where tenant_id = $1 and id = $2 and status = 'running')",
+        )
+        .bind(self.scope.tenant.as_str())
+        .bind(run.to_string())
+        .bind(list.to_string())
+        .bind(if has_gap { -1 } else { codec::count(first.seq) })
+        .execute(&mut **tx)
+        .await?;
+        if done.rows_affected() == rows.len() as u64 {
+            return Ok(());
+        }
+        self.require_running(tx, run).await?;
         let next: i64 =
             sqlx::query("select coalesce(max(seq) + 1, 0) from journal where tenant_id = $1 and run_id = $2")
                 .bind(self.scope.tenant.as_str())
@@ -172,27 +195,11 @@ impl TenantStore {
                 .fetch_one(&mut **tx)
                 .await?
                 .try_get(0)?;
-        for (expected, row) in (next..).zip(rows) {
-            if codec::count(row.seq) != expected {
-                return Err(Failure::conflict(format!(
-                    "the journal of run {run} continues at {expected}, not at {}",
-                    row.seq
-                )));
-            }
-            sqlx::query(
-                "insert into journal (tenant_id, run_id, seq, kind, at, body, hash) values ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(self.scope.tenant.as_str())
-            .bind(run.to_string())
-            .bind(expected)
-            .bind(&row.kind)
-            .bind(codec::time(row.at)?)
-            .bind(codec::json(&row.body)?)
-            .bind(&row.hash)
-            .execute(&mut **tx)
-            .await?;
-        }
-        Ok(())
+        let (expected, seq) = (next..)
+            .zip(rows.iter().map(|row| codec::count(row.seq)))
+            .find(|(expected, seq)| expected != seq)
+            .unwrap_or((next, codec::count(first.seq)));
+        Err(Failure::conflict(format!("the journal of run {run} continues at {expected}, not at {seq}")))
     }
 }
 
