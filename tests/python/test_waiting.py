@@ -36,6 +36,12 @@ def document(folder: Path, text: str) -> Path:
     return path
 
 
+def newest() -> dict:
+    """The newest run, if there is one."""
+    runs = json.loads(aikit("runs", "list", "--format", "json").stdout)
+    return runs[0] if runs else {"status": "none"}
+
+
 def ledger(folder: Path) -> list[str]:
     return (folder / "ledger.txt").read_text().split()
 
@@ -59,17 +65,16 @@ def test_a_run_waits_for_a_person_in_another_process(tmp_path):
 
 
 def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
-    path = document(tmp_path, ASKS.replace('{name: sure, human: {ask: approve, prompt: "Go on?"}}', "{name: sure, wait: {for: 3s}}"))
+    path = document(tmp_path, ASKS.replace('{name: sure, human: {ask: approve, prompt: "Go on?"}}', "{name: sure, wait: {for: 6s}}"))
     process = subprocess.Popen([str(program()), "run", str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     waited = time.monotonic() + 30
-    while not (tmp_path / "ledger.txt").exists():
+    # What the tool did is durable before anything else happens.
+    while not (newest()["status"] == "running" and '"kind":"effect.ended"' in aikit("runs", "export", "last").stdout):
         assert time.monotonic() < waited and process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    time.sleep(0.3)
+        time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    runs = json.loads(aikit("runs", "list", "--format", "json").stdout)
-    assert runs[0]["status"] == "running"
+    assert newest()["status"] == "running"
     ended = aikit("resume", "last", "--spec", str(path))
     assert (ended.returncode, ended.stdout.strip()) == (0, "done"), ended.stdout + ended.stderr
     assert ledger(tmp_path) == ["first", "second"]
